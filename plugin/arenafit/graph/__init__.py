@@ -1,0 +1,1 @@
+"""The graph, and the only code that knows the flatbuffer."""
