@@ -1,0 +1,1 @@
+"""Lifetimes, access orders and overlaps, placement, bounds, and the checking of plans."""

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ALIGNMENT", "ONLINE", "Bytes", "Overlap", "Placement", "Problem", "Request", "Time", "align"]
+__all__ = [
+    "ALIGNMENT",
+    "ONLINE",
+    "Bytes",
+    "Overlap",
+    "Placement",
+    "Problem",
+    "Request",
+    "Time",
+    "align",
+]
 
 Bytes = int
 Time = int

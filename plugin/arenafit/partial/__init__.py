@@ -1,0 +1,1 @@
+"""Partial execution: finding segments, their cost, their program (stage 3)."""
