@@ -1,0 +1,60 @@
+"""The choices a user has, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arenafit.errors import UsageError
+
+__all__ = ["KERNELS", "PLANS", "RUNTIMES", "STEPS", "Options"]
+
+RUNTIMES = ("stock",)  # "arenafit" comes with our kernels
+KERNELS = ("any", "reference", "cmsis_nn")
+PLANS = ("optimal", "greedy", "pingpong")
+STEPS = ("reorder", "overlap")  # what --disable takes besides the names of the passes
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to optimise.
+
+    Attributes:
+        runtime: what OUT will run on: "stock" is unmodified TFLM.
+        kernels: the builtin kernels that OUT will meet; "any" is safe on all that we know.
+        disable: names of passes, and of STEPS, to leave out.
+        plan: who places the tensors: "optimal" (with a proof where it can be had),
+            "greedy" (TFLM's own planner, no plan in the file), "pingpong" (a baseline).
+        ram_limit: fail unless the whole arena (head and tail) fits in so many bytes.
+        verify: run IN and OUT in the real TFLM and compare every output byte.
+        inputs: how many structured inputs to compare on.
+        seconds: time for each of the searches, after which the best found is taken.
+    """
+
+    runtime: str = "stock"
+    kernels: str = "any"
+    disable: frozenset[str] = frozenset()
+    plan: str = "optimal"
+    ram_limit: int | None = None
+    verify: bool = True
+    inputs: int = 8
+    seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Check every choice; raises UsageError."""
+        from arenafit.passes import pass_names
+
+        _one_of("runtime", self.runtime, RUNTIMES)
+        _one_of("kernels", self.kernels, KERNELS)
+        _one_of("plan", self.plan, PLANS)
+        known = (*pass_names(), *STEPS)
+        for name in self.disable:
+            _one_of("disable", name, known)
+        if self.ram_limit is not None and self.ram_limit <= 0:
+            raise UsageError(f"ram_limit: {self.ram_limit} is not a positive number of bytes")
+        if self.inputs < 1:
+            raise UsageError(f"inputs: {self.inputs} is not at least 1")
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{what}: {value!r} is not one of {', '.join(known)}")
