@@ -6,7 +6,7 @@ Every error names what is wrong and where; the command line prints it after
 
 from __future__ import annotations
 
-__all__ = ["ArenafitError", "CheckFailed", "ModelError", "UsageError"]
+__all__ = ["ArenafitError", "CheckFailed", "ModelError", "RuntimeUnavailable", "UsageError"]
 
 
 class ArenafitError(Exception):
@@ -31,6 +31,10 @@ class ModelError(ArenafitError):
 
 class UsageError(ArenafitError):
     """The arguments or options cannot be used as given."""
+
+
+class RuntimeUnavailable(ArenafitError):
+    """No TFLM can be run on this machine: the wheel is missing, or its worker does not start."""
 
 
 class CheckFailed(ArenafitError):
