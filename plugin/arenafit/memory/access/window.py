@@ -1,0 +1,84 @@
+"""Sliding windows: where convolutions and pools find their inputs.
+
+Padding follows tensorflow/lite/kernels/padding.h: half of what is missing, rounded down,
+goes before the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from arenafit.memory.access.order import NOTHING, Accesses
+
+__all__ = ["PADDING_SAME", "PADDING_VALID", "Axis", "Image"]
+
+PADDING_SAME = 0  # schema enum Padding
+PADDING_VALID = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One spatial axis of a sliding window; extents in pixels."""
+
+    size: int  # of the input
+    out: int  # of the output
+    kernel: int
+    stride: int
+    dilation: int
+    pad: int  # pixels before the image
+
+    @classmethod
+    def of(
+        cls, size: int, out: int, kernel: int, stride: int, dilation: int, padding: int
+    ) -> Axis | None:
+        """The axis as TFLM computes it; None where the output's extent is not what follows."""
+        if min(size, out, kernel, stride, dilation) < 1:
+            return None
+        reach = (kernel - 1) * dilation + 1
+        if padding == PADDING_SAME:
+            expected = -(-size // stride)
+        elif padding == PADDING_VALID:
+            expected = (size - reach + stride) // stride
+        else:
+            return None
+        if out != expected:
+            return None
+        return cls(
+            size, out, kernel, stride, dilation, max(0, (out - 1) * stride + reach - size) // 2
+        )
+
+    def first(self, position: int) -> int:
+        """Lowest input pixel that output `position` reads; NOTHING if all taps are padding."""
+        origin = position * self.stride - self.pad
+        skipped = -(origin // self.dilation) if origin < 0 else 0
+        pixel = origin + skipped * self.dilation
+        return pixel if skipped < self.kernel and pixel < self.size else NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """NHWC input and output of a sliding window; pixel sizes in bytes."""
+
+    batches: int
+    rows: Axis
+    columns: Axis
+    read_pixel: int  # bytes of an input pixel
+    write_pixel: int  # bytes of an output pixel
+
+    def raster(self, pixel: Accesses) -> Accesses:
+        """`pixel` for every output pixel, batch by batch and row by row.
+
+        `pixel` is described with its window's first pixel at byte 0 of the input.
+        """
+        read_row = self.columns.size * self.read_pixel
+        write_row = self.columns.out * self.write_pixel
+        row = pixel.repeat_at(_shifts(self.columns, self.read_pixel, self.write_pixel))
+        image = row.repeat_at(_shifts(self.rows, read_row, write_row))
+        return image.repeat(self.batches, self.rows.size * read_row, self.rows.out * write_row)
+
+
+def _shifts(axis: Axis, read_step: int, write_step: int) -> Iterator[tuple[int, int]]:
+    for position in range(axis.out):
+        first = axis.first(position)
+        yield (NOTHING if first == NOTHING else first * read_step, position * write_step)
