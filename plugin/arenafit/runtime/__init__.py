@@ -1,19 +1,25 @@
 """Running models in the real TFLM on the host, and comparing them bit for bit.
 
 `Session` runs models in a process of its own; `Session.measure` reads what TFLM
-allocates.
+allocates; `verify` compares two models, or `record` and `Reference.check` do so in
+two halves, the first of which can run early.
 """
 
 from arenafit.errors import RuntimeUnavailable
 from arenafit.runtime.interface import Interface, Measured, Port
 from arenafit.runtime.session import Session, available, unavailable_reason
+from arenafit.runtime.verify import Reference, Verification, record, verify
 
 __all__ = [
     "Interface",
     "Measured",
     "Port",
+    "Reference",
     "RuntimeUnavailable",
     "Session",
+    "Verification",
     "available",
+    "record",
     "unavailable_reason",
+    "verify",
 ]

@@ -24,6 +24,7 @@ from arenafit.runtime.interface import Interface, Measured
 
 if TYPE_CHECKING:
     from arenafit.runtime.protocol import Array
+    from arenafit.runtime.verify import Verification
 
 __all__ = ["Oracle", "Session", "available", "unavailable_reason"]
 
@@ -110,6 +111,11 @@ class Session:
             assert self._oracle is not None
             return self._oracle
 
+    @property
+    def obeys_plans(self) -> bool:
+        """True where models run under their own memory plan."""
+        return self.oracle_kind == "tflm"
+
     def describe(self, model: bytes) -> Interface:
         """Inputs, outputs, and whether the model keeps state.
 
@@ -174,6 +180,12 @@ class Session:
         Every tensor has a place of its own then: the model's memory plan is not in force.
         """
         return list(self._invoke(model, steps, list(tensors)))
+
+    def verify(self, reference: bytes, model: bytes, **settings: Any) -> Verification:
+        """Short for `arenafit.runtime.verify`, in this session."""
+        from arenafit.runtime.verify import verify
+
+        return verify(self, reference, model, **settings)
 
     def _invoke(
         self, model: bytes, steps: Sequence[Sequence[Array]], preserved: list[int] | None
