@@ -1,0 +1,124 @@
+"""Our own placement: the smallest head, with a proof."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from arenafit.memory.placement import cpsat
+from arenafit.memory.placement.bounds import lower_bound
+from arenafit.memory.placement.firstfit import best_first_fit, first_fit
+from arenafit.memory.placement.instance import Instance, restrict, sweep
+from arenafit.memory.placement.reduce import components, peel
+from arenafit.memory.placement.search import OutOfNodes, Search
+from arenafit.memory.placement.techniques import Techniques
+from arenafit.memory.problem import Bytes, Placement, Problem
+
+__all__ = ["Progress", "Solver", "solve"]
+
+Progress = Callable[[Bytes, Bytes], None]
+"""Called with the head found so far and the bound proved so far, in bytes."""
+
+SECONDS = 20.0
+NODES = 4000
+
+
+def solve(
+    problem: Problem, *, seconds: float = SECONDS, progress: Progress | None = None
+) -> Placement:
+    """The placement with the smallest head that can be found in about `seconds`.
+
+    Guarantee: valid, with every fixed offset kept; `bound` is proved; `optimal` is claimed only
+    where the head equals it. The same problem gets the same answer, unless the time runs out.
+    Complexity: exponential in the worst case; the node budget and `seconds` bound it.
+
+    Raises:
+        ValueError: the problem breaks its own rules (sizes and fixed offsets are multiples of
+            ALIGNMENT, lifetimes not empty, overlaps between two of the buffers).
+    """
+    return Solver(seconds=seconds, progress=progress).solve(problem)
+
+
+class Solver:
+    """`solve` with its switches and counters."""
+
+    def __init__(
+        self,
+        *,
+        seconds: float = SECONDS,
+        progress: Progress | None = None,
+        techniques: Techniques | None = None,
+        nodes: int = NODES,
+    ) -> None:
+        self.techniques = techniques or Techniques()
+        self.nodes = 0  # branchings so far
+        self._budget = nodes
+        self._seconds = seconds
+        self._progress = progress
+        self._methods: list[str] = []
+
+    def solve(self, problem: Problem) -> Placement:
+        """See the function of the same name."""
+        deadline = time.monotonic() + self._seconds
+        instance = sweep(problem)
+        bound = lower_bound(instance)
+        offsets, bound = self._whole(instance, bound, deadline)
+        head = instance.height(offsets)
+        if self._progress is not None:
+            self._progress(head * instance.unit, bound * instance.unit)
+        return Placement(
+            tuple(offset * instance.unit for offset in offsets),
+            head * instance.unit,
+            bound * instance.unit,
+            head == bound,
+            " + ".join(dict.fromkeys(self._methods)),
+        )
+
+    def _whole(self, instance: Instance, bound: int, deadline: float) -> tuple[list[int], int]:
+        everything = list(range(len(instance.sizes)))
+        aside = peel(instance, bound) if self.techniques.peel else []
+        kernel = sorted(set(everything) - set(aside))
+        if self.techniques.decompose:
+            parts = [(restrict(instance, part), part) for part in components(instance, kernel)]
+        else:
+            parts = [(restrict(instance, kernel), kernel)]
+        # The hardest first: the others need not get below it.
+        parts.sort(key=lambda part: -lower_bound(part[0]))
+        placed = list(instance.fixed)
+        head = bound
+        for part, members in parts:
+            offsets, part_bound = self._part(part, head, deadline)
+            bound = max(bound, part_bound)
+            head = max(head, part.height(offsets))
+            for k, offset in zip(members, offsets, strict=True):
+                placed[k] = offset
+        return first_fit(instance, aside, instance.adjacency(), placed), bound
+
+    def _part(self, part: Instance, enough: int, deadline: float) -> tuple[list[int], int]:
+        """Offsets of a part and a bound on its head; no head below `enough` is looked for."""
+        bound = lower_bound(part)
+        goal = max(bound, enough)
+        if self.techniques.first_fit:
+            best = best_first_fit(part, goal)
+        else:
+            best = first_fit(part, range(len(part.sizes)), part.adjacency())
+        self._methods.append("first fit")
+        search = Search(part, self.techniques)
+        try:
+            while part.height(best) > goal:
+                found = search.within(goal, self._budget)
+                if found is not None:
+                    best = found
+                    self._methods.append("search")
+                else:
+                    bound = goal + 1
+                goal = max(enough, (bound + part.height(best) - 1) // 2)
+                goal = max(goal, bound)
+        except OutOfNodes:
+            left = deadline - time.monotonic()
+            if left > 0:
+                best, bound = cpsat.improve(part, best, max(bound, enough), left)
+                self._methods.append("CP-SAT")
+        finally:
+            self.nodes += search.nodes
+        return best, bound
