@@ -114,15 +114,14 @@ def _check_order(graph: Subgraph, where: str) -> None:
             producer[output] = k
     for k, op in enumerate(graph.operators):
         for tensor in op.inputs:
-            if tensor is None or producer.get(tensor, k) < k:
+            if tensor is None or producer.get(tensor, k) < k or _has_value(tensor, inputs):
                 continue
             place = f"{where}, operator {k} ({op.code.label})"
             if tensor in producer:
                 raise ModelError(
                     f"reads {tensor!r} before operator {producer[tensor]} writes it", place
                 )
-            if not _has_value(tensor, inputs):
-                raise ModelError(f"reads {tensor!r}, which nothing writes", place)
+            raise ModelError(f"reads {tensor!r}, which nothing writes", place)
     for output in graph.outputs:
         if output not in producer and not _has_value(output, inputs):
             raise ModelError(f"output {output!r} is never written", where)
