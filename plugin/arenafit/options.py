@@ -41,12 +41,12 @@ class Options:
 
     def __post_init__(self) -> None:
         """Check every choice; raises UsageError."""
-        from arenafit.passes import pass_names
+        from arenafit.passes import PIPELINE
 
         _one_of("runtime", self.runtime, RUNTIMES)
         _one_of("kernels", self.kernels, KERNELS)
         _one_of("plan", self.plan, PLANS)
-        known = (*pass_names(), *STEPS)
+        known = (*(step.name for step in PIPELINE), *STEPS)
         for name in self.disable:
             _one_of("disable", name, known)
         if self.ram_limit is not None and self.ram_limit <= 0:

@@ -14,7 +14,14 @@ from arenafit.memory.access import PairOverlap
 from arenafit.memory.lifetimes import ScratchSizes, Timeline, called_subgraphs, timeline
 from arenafit.memory.problem import ALIGNMENT, ONLINE, Bytes, Overlap, Problem, Request, align
 
-__all__ = ["ModelProblem", "OverlapRule", "apply_plan", "clear_plan", "model_problem", "tensor_pairs"]
+__all__ = [
+    "ModelProblem",
+    "OverlapRule",
+    "apply_plan",
+    "clear_plan",
+    "model_problem",
+    "tensor_pairs",
+]
 
 OverlapRule = Callable[[Operator], Sequence[PairOverlap]]
 """Operator -> the (input, output) pairs whose bytes its kernel allows to be shared."""
@@ -29,7 +36,9 @@ class ModelProblem:
     timeline: Timeline
 
 
-def tensor_pairs(op: Operator, rule: OverlapRule) -> list[tuple[Tensor, Tensor, Bytes, Bytes | None]]:
+def tensor_pairs(
+    op: Operator, rule: OverlapRule
+) -> list[tuple[Tensor, Tensor, Bytes, Bytes | None]]:
     """The overlaps of `op` by tensor: (input, output, low, high), bounds aligned inwards.
 
     A tensor that is read through several inputs must be safe through each of them; where

@@ -192,17 +192,25 @@ def check_variables(before: Model, after: Model) -> list[str]:
     """
     errors = []
     for index, (old, new) in enumerate(zip(before.subgraphs, after.subgraphs, strict=False)):
-        was, now = _reads(old), _reads(new)
-        for key in now.keys() & was.keys():
+        was, total_before = _moments(old)
+        now, total_after = _moments(new)
+        for key in sorted(now.keys() & was.keys()):
             if was[key] != now[key]:
                 errors.append(
                     f"subgraph {index}: {key} happens after {now[key]} assignments, "
                     f"it was after {was[key]}"
                 )
+        for name in sorted(total_before.keys() | total_after.keys()):
+            if total_before.get(name, 0) != total_after.get(name, 0):
+                errors.append(
+                    f"subgraph {index}: {name} is assigned {total_after.get(name, 0)} times, "
+                    f"it was {total_before.get(name, 0)}"
+                )
     return errors
 
 
-def _reads(graph: Subgraph) -> dict[str, int]:
+def _moments(graph: Subgraph) -> tuple[dict[str, int], dict[str, int]]:
+    """For each read, and for each variable, the number of assignments before it, or in all."""
     variable: dict[Tensor, str] = {}
     assigned: dict[str, int] = {}
     moments: dict[str, int] = {}
@@ -215,6 +223,4 @@ def _reads(graph: Subgraph) -> dict[str, int]:
         elif op.name == "READ_VARIABLE" and op.inputs and op.inputs[0] is not None:
             name = variable.get(op.inputs[0], repr(op.inputs[0].name))
             moments[f"the read of {name} into {op.outputs[0].name!r}"] = assigned.get(name, 0)
-    for name, count in assigned.items():
-        moments[f"the end of the graph for {name}"] = count
-    return moments
+    return moments, assigned

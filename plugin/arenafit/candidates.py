@@ -1,0 +1,87 @@
+"""Models that could be handed out, the heads they need, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from arenafit.graph.model import Model, Operator
+from arenafit.memory.access import PairOverlap, overlaps
+from arenafit.memory.build import OverlapRule, model_problem
+from arenafit.memory.greedy import greedy
+from arenafit.memory.lifetimes import ScratchSizes
+from arenafit.memory.problem import Bytes, Placement
+from arenafit.memory.scratch import scratch_requests
+
+__all__ = [
+    "TARGETS",
+    "Candidate",
+    "best_first",
+    "candidate",
+    "overlap_rule",
+    "predict_head",
+    "scratch_rule",
+]
+
+TARGETS = {
+    "reference": ("reference",),
+    "cmsis_nn": ("cmsis_nn",),
+    "any": ("reference", "cmsis_nn"),
+}
+"""`--kernels` -> the kernel sets under which OUT must not need more than IN; the first one
+is optimised for."""
+
+
+@dataclass
+class Candidate:
+    """A model that could be handed out; `data` is its file once it has been made."""
+
+    label: str
+    model: Model
+    heads: dict[str, Bytes]  # predicted, by kernel set
+    placement: Placement | None = None  # None: TFLM's own planner places everything
+    data: bytes = field(default=b"", repr=False)
+
+
+def scratch_rule(target: str) -> ScratchSizes:
+    """What the kernels of `target` ask for as scratch."""
+    return lambda op: scratch_requests(op, target)
+
+
+def overlap_rule(kernels: str) -> OverlapRule:
+    """What the kernels that OUT may meet allow to be written over a dying input."""
+
+    def rule(op: Operator) -> list[PairOverlap]:
+        return overlaps(op, kernels)
+
+    return rule
+
+
+def predict_head(model: Model, target: str) -> Bytes:
+    """The head that TFLM's greedy planner ends with under `target`'s kernels.
+
+    Bit-accurate where the kernels' scratch is known, the model's own plan included.
+    """
+    problem = model_problem(model, None, scratch_rule(target), keep_plan=True).problem
+    return greedy(problem).head
+
+
+def candidate(
+    label: str, model: Model, targets: Iterable[str], placement: Placement | None = None
+) -> Candidate:
+    """`model` as a candidate, its head predicted under each of `targets`."""
+    heads = {target: predict_head(model, target) for target in targets}
+    return Candidate(label, model, heads, placement)
+
+
+def best_first(candidates: list[Candidate], stock: Candidate) -> list[Candidate]:
+    """Those that need no more than `stock` under every kernel set, the best first.
+
+    Smaller heads win, target by target; among equals the earlier in the list.
+    """
+    sound = [
+        found
+        for found in candidates
+        if all(head <= stock.heads[target] for target, head in found.heads.items())
+    ]
+    return sorted(sound, key=lambda found: tuple(found.heads.values()))
