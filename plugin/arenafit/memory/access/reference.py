@@ -8,6 +8,7 @@ has the table. An operator, type or parameter that is not described has no overl
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import (
@@ -20,8 +21,18 @@ from arenafit.memory.access.describe import (
     spatial_image,
 )
 from arenafit.memory.access.order import Accesses, reads, writes
+from arenafit.memory.access.window import Image
 
-__all__ = ["REFERENCE", "broadcast"]
+__all__ = [
+    "REFERENCE",
+    "Convolution",
+    "Matmul",
+    "broadcast",
+    "convolution",
+    "depthwise",
+    "matmul",
+    "pooling",
+]
 
 _NONE: Description = {}
 _REALS = (DType.INT8, DType.INT16, DType.FLOAT32)
@@ -42,73 +53,117 @@ def _same_shape(op: Operator) -> Tensor | None:
     return source
 
 
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """What the convolution kernels loop over; `size` is bytes an element."""
+
+    image: Image
+    groups: int
+    group_depth: int  # input channels of a group
+    filters: int  # output channels of a group
+    size: int
+    weights: Tensor
+
+
+def convolution(op: Operator) -> Convolution | None:
+    """A CONV_2D that the kernels accept, None if there is anything odd about it."""
+    source, weights = _source(op), op.inputs[1] if len(op.inputs) > 1 else None
+    if source is None or weights is None or len(weights.shape) != 4 or len(source.shape) != 4:
+        return None
+    depth, group_depth = source.shape[3], weights.shape[3]
+    if group_depth < 1 or depth % group_depth or weights.shape[0] != op.outputs[0].shape[-1:][0]:
+        return None
+    groups = depth // group_depth
+    window = spatial_image(op, weights.shape[1:3], dilated=True)
+    if window is None or groups < 1 or weights.shape[0] % groups or weights.shape[0] < groups:
+        return None
+    filters = weights.shape[0] // groups
+    return Convolution(window, groups, group_depth, filters, source.dtype.bits // 8, weights)
+
+
 def _conv_2d(op: Operator) -> Description:
     """conv.h, integer_ops/conv.h: pixel by pixel, every output channel reads its window anew."""
-    source = _source(op)
-    weights = op.inputs[1] if len(op.inputs) > 1 else None
+    conv = convolution(op)
+    if conv is None:
+        return _NONE
+    size = conv.size
+    group = reads().then(writes(size)).repeat(conv.filters, 0, size)
+    pixel = group.repeat(conv.groups, conv.group_depth * size, conv.filters * size)
+    return {0: conv.image.raster(pixel)}
+
+
+def depthwise(op: Operator) -> Convolution | None:
+    """A DEPTHWISE_CONV_2D as one group an input channel, None if anything is odd about it."""
+    source, weights = _source(op), op.inputs[1] if len(op.inputs) > 1 else None
     if source is None or weights is None or len(weights.shape) != 4 or len(source.shape) != 4:
-        return _NONE
-    target = op.outputs[0]
-    size = target.dtype.bits // 8
-    depth, group_depth = source.shape[3], weights.shape[3]
-    if group_depth < 1 or depth % group_depth or weights.shape[0] != target.shape[-1]:
-        return _NONE
-    groups = depth // group_depth
-    filters = weights.shape[0] // groups if groups else 0
-    if filters < 1 or filters * groups != weights.shape[0]:
-        return _NONE
+        return None
+    depth, multiplier = source.shape[3], op.option("depth_multiplier")
+    if multiplier < 1 or {depth * multiplier} != {weights.shape[3], *op.outputs[0].shape[-1:]}:
+        return None
     window = spatial_image(op, weights.shape[1:3], dilated=True)
     if window is None:
-        return _NONE
-    group = element(source, target).repeat(filters, 0, size)
-    return {0: window.raster(group.repeat(groups, group_depth * size, filters * size))}
+        return None
+    return Convolution(window, depth, 1, multiplier, source.dtype.bits // 8, weights)
 
 
 def _depthwise_conv_2d(op: Operator) -> Description:
     """depthwiseconv_float.h, integer_ops/depthwise_conv.h: an input channel at a time."""
+    conv = depthwise(op)
+    if conv is None:
+        return _NONE
+    channel = reads().then(writes(conv.size)).repeat(conv.filters, 0, conv.size)
+    pixel = channel.repeat(conv.groups, conv.size, conv.filters * conv.size)
+    return {0: conv.image.raster(pixel)}
+
+
+def pooling(op: Operator) -> Convolution | None:
+    """A pool as a depthwise convolution without weights, None if anything is odd about it."""
     source = _source(op)
-    weights = op.inputs[1] if len(op.inputs) > 1 else None
-    if source is None or weights is None or len(weights.shape) != 4 or len(source.shape) != 4:
-        return _NONE
-    target = op.outputs[0]
-    size = target.dtype.bits // 8
-    depth, multiplier = source.shape[3], op.option("depth_multiplier")
-    if not target.shape or depth * multiplier != target.shape[-1] or multiplier < 1:
-        return _NONE
-    window = spatial_image(op, weights.shape[1:3], dilated=True)
-    if window is None:
-        return _NONE
-    channel = element(source, target).repeat(multiplier, 0, size)
-    return {0: window.raster(channel.repeat(depth, size, multiplier * size))}
+    window = spatial_image(op, (op.option("filter_height"), op.option("filter_width")))
+    if source is None or window is None or source.shape[3] != op.outputs[0].shape[3]:
+        return None
+    return Convolution(window, source.shape[3], 1, 1, source.dtype.bits // 8, source)
 
 
 def _pool_2d(op: Operator) -> Description:
     """pooling.h, integer_ops/pooling.h: pixel by pixel, a channel at a time."""
-    source = _source(op)
-    if source is None or len(source.shape) != 4:
+    pool = pooling(op)
+    if pool is None:
         return _NONE
-    target = op.outputs[0]
-    window = spatial_image(op, (op.option("filter_height"), op.option("filter_width")))
-    if window is None or source.shape[3] != target.shape[3]:
-        return _NONE
-    size = target.dtype.bits // 8
-    return {0: window.raster(element(source, target).repeat(source.shape[3], size, size))}
+    pixel = reads().then(writes(pool.size)).repeat(pool.groups, pool.size, pool.size)
+    return {0: pool.image.raster(pixel)}
+
+
+@dataclass(frozen=True, slots=True)
+class Matmul:
+    """What FULLY_CONNECTED loops over: `rows` of `depth` elements in, of `outputs` out."""
+
+    rows: int
+    depth: int
+    outputs: int
+    size: int  # bytes an element
+    weights: Tensor
+
+
+def matmul(op: Operator) -> Matmul | None:
+    """A FULLY_CONNECTED that the kernels accept, None if there is anything odd about it."""
+    source, weights = _source(op), op.inputs[1] if len(op.inputs) > 1 else None
+    if source is None or weights is None or len(weights.shape) != 2 or not op.outputs[0].shape:
+        return None
+    rows, outputs = rows_of(op.outputs[0])
+    if rows * weights.shape[1] != source.elements or weights.shape[0] != outputs:
+        return None
+    return Matmul(rows, weights.shape[1], outputs, source.dtype.bits // 8, weights)
 
 
 def _fully_connected(op: Operator) -> Description:
     """fully_connected.h, integer_ops/fully_connected.h: each output reads its whole row."""
-    source = _source(op)
-    weights = op.inputs[1] if len(op.inputs) > 1 else None
-    if source is None or weights is None or len(weights.shape) != 2:
+    product = matmul(op)
+    if product is None:
         return _NONE
-    target = op.outputs[0]
-    size = target.dtype.bits // 8
-    (batches, depth), row = rows_of(target), weights.shape[1]
-    if not target.shape or batches * row != source.elements:
-        return _NONE
-    return {
-        0: element(source, target).repeat(depth, 0, size).repeat(batches, row * size, depth * size)
-    }
+    size = product.size
+    row = reads().then(writes(size)).repeat(product.outputs, 0, size)
+    return {0: row.repeat(product.rows, product.depth * size, product.outputs * size)}
 
 
 def broadcast(op: Operator, read: int, other: int) -> Accesses | None:

@@ -71,11 +71,20 @@ class Image:
 
         `pixel` is described with its window's first pixel at byte 0 of the input.
         """
+        return self.each_batch(self.one_batch(pixel))
+
+    def one_batch(self, pixel: Accesses) -> Accesses:
+        """`pixel` for every output pixel of the first batch, row by row."""
         read_row = self.columns.size * self.read_pixel
         write_row = self.columns.out * self.write_pixel
         row = pixel.repeat_at(_shifts(self.columns, self.read_pixel, self.write_pixel))
-        image = row.repeat_at(_shifts(self.rows, read_row, write_row))
-        return image.repeat(self.batches, self.rows.size * read_row, self.rows.out * write_row)
+        return row.repeat_at(_shifts(self.rows, read_row, write_row))
+
+    def each_batch(self, image: Accesses) -> Accesses:
+        """`image`, described for the first batch, for all batches in turn."""
+        read = self.rows.size * self.columns.size * self.read_pixel
+        write = self.rows.out * self.columns.out * self.write_pixel
+        return image.repeat(self.batches, read, write)
 
 
 def _shifts(axis: Axis, read_step: int, write_step: int) -> Iterator[tuple[int, int]]:
