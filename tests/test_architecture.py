@@ -85,5 +85,5 @@ def test_the_checker_imports_nothing_of_what_makes_plans():
 def test_importing_loads_nothing_heavy(module: str):
     heavy = "ortools", "tflite_micro", "tensorflow", "ai_edge_litert", "pandas", "rich", "yaml"
     code = f"import sys, {module}; print(*set({heavy!r}) & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
