@@ -337,6 +337,18 @@ def nasnet_mobile(tf: Any) -> bytes:
     return convert_int8(tf, model, inputs)
 
 
+def model_from_table(table: str) -> bytes:
+    """The operators of a table such as the zoo's swiftnet_cell_graph.tsv, in exactly its order.
+
+    Made without a converter, which would choose an order of its own and drop a SPLIT into one.
+    """
+    sys.path.insert(0, str(MODELS.parent / "tests"))
+    from arenafit.graph import save
+    from support import swiftnet  # type: ignore[import-not-found]
+
+    return save(swiftnet.model_from_table(table, SEED))
+
+
 # --- command line -----------------------------------------------------------------------
 
 
@@ -369,10 +381,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     if options.swiftnet:
-        import swiftnet_cell
-
         table, out = options.swiftnet
-        _write(out, swiftnet_cell.build(table.read_text()))
+        _write(out, model_from_table(table.read_text()))
     if options.nasnet:
         _write(options.nasnet, nasnet_mobile(_tensorflow()))
     if options.only or not (options.swiftnet or options.nasnet):
