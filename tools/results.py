@@ -95,7 +95,7 @@ def main() -> None:
     paths = sorted(arguments.models.glob("*.tflite"))
     if not paths:
         raise SystemExit(f"no .tflite in {arguments.models}: name a folder with --models")
-    rows = []
+    rows: list[Row] = []
     for path in paths:
         print(f"{len(rows) + 1}/{len(paths)} {path.name}", file=sys.stderr)
         rows.append(run_model(path))

@@ -77,11 +77,12 @@ def candidate(
 def best_first(candidates: list[Candidate], stock: Candidate) -> list[Candidate]:
     """Those that need no more than `stock` under every kernel set, the best first.
 
-    Smaller heads win, target by target; among equals the earlier in the list.
+    The smaller sum of heads wins, then the smaller head under the first kernel set, then the
+    earlier in the list.
     """
     sound = [
         found
         for found in candidates
         if all(head <= stock.heads[target] for target, head in found.heads.items())
     ]
-    return sorted(sound, key=lambda found: tuple(found.heads.values()))
+    return sorted(sound, key=lambda found: (sum(found.heads.values()), *found.heads.values()))

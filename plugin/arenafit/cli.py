@@ -294,16 +294,22 @@ def _ram_limit(arguments: argparse.Namespace) -> int | None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from arenafit.runtime import verify_models
+    from arenafit.errors import RuntimeUnavailable
+    from arenafit.runtime import Session, unavailable_reason, verify
+    from arenafit.runtime.host import best_oracle
 
     first, second = _read(arguments.first), _read(arguments.second)
-    with _progress() as progress:
+    oracle = best_oracle()
+    if oracle is None:
+        raise RuntimeUnavailable(f"nothing to verify with: {unavailable_reason()}")
+    with _progress() as progress, Session(oracle) as session:
         if progress is not None:
-            progress("comparing in TFLM")
-        found = verify_models(first, second, inputs=arguments.inputs, steps=arguments.steps)
-    steps = f" x {found.steps} invocations" if found.steps > 1 else ""
+            progress("comparing byte by byte")
+        found = verify(session, first, second, inputs=arguments.inputs, steps=arguments.steps)
     if found.bit_exact:
-        print(f"bit-identical on {found.inputs} inputs{steps} in {found.oracle}")
+        steps = f" x {found.steps} invocations" if found.steps > 1 else ""
+        graph = "" if found.plan_covered else " (the graph; LiteRT does not obey memory plans)"
+        print(f"bit-identical on {found.inputs} inputs{steps} in {found.oracle}{graph}")
         return 0
     print(f"NOT bit-identical: {found.first_difference}")
     return 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -30,44 +29,13 @@ from arenafit.memory.problem import Bytes, Placement, Problem
 from arenafit.options import STEPS, Options
 from arenafit.passes import copy_model, run_passes
 from arenafit.report.figures import Arena, Flash, PassReport, Report, Verified
-from arenafit.runtime import Measured, Reference, Session, Verification, record, unavailable_reason
+from arenafit.runtime import unavailable_reason
+from arenafit.runtime.host import Host, best_oracle
 
 __all__ = ["Progress", "optimize"]
 
 Progress = Callable[[str], None]
 """Is told, in words for people, the stage that begins."""
-
-
-class _Host:
-    """The real TFLM, which runs IN in a process of its own while we think about OUT."""
-
-    def __init__(self, data: bytes, options: Options) -> None:
-        self.session = Session()
-        self._thread = ThreadPoolExecutor(1)
-        self._measured = self._thread.submit(self.session.measure, data)
-        self._reference: Future[Reference] | None = None
-        if options.verify:
-            self._reference = self._thread.submit(record, self.session, data, inputs=options.inputs)
-
-    def __enter__(self) -> _Host:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.session.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def original(self) -> Measured:
-        """What IN needs."""
-        return self._measured.result()
-
-    def measure(self, data: bytes) -> Measured:
-        """What `data` needs."""
-        return self._thread.submit(self.session.measure, data).result()
-
-    def verify(self, data: bytes) -> Verification:
-        """Is `data` bit-identical to IN?"""
-        assert self._reference is not None, "the user wants nothing verified"
-        return self._reference.result().check(self.session, data)
 
 
 @dataclass
@@ -80,9 +48,7 @@ class _Work:
     stock: Candidate
     steps: list[PassReport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    bound: Bytes = 0
-    optimal: bool = False
-    proof: str = ""
+    order_bound: Bytes | None = None  # no operator order has a smaller head
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -122,14 +88,18 @@ def optimize(
     with ExitStack() as stack:
         tell("reading the model")
         original = load(data)
-        host = stack.enter_context(_Host(data, options)) if unavailable_reason() is None else None
+        host: Host | None = None
+        oracle = best_oracle()
+        if oracle is not None:
+            inputs = options.inputs if options.verify else None
+            host = stack.enter_context(Host(data, oracle, inputs))
         stock = candidate("unchanged", original, TARGETS[options.kernels])
         stock.data = data
         work = _Work(options, tell, original, stock)
-        ranked = [*best_first(_candidates(work), stock), stock]
-        chosen, before, after = _first_no_worse(work, ranked, host)
+        candidates = _candidates(work)
+        chosen, before, after = _first_no_worse(work, best_first(candidates, stock), host)
         verified = _verify(work, data, chosen, host)
-    report = _report(work, chosen, name, before, after, verified)
+    report = _report(work, candidates, chosen, name, before, after, verified)
     report.seconds = round(time.perf_counter() - start, 3)
     return chosen.data, report
 
@@ -140,33 +110,26 @@ def optimize(
 def _candidates(work: _Work) -> list[Candidate]:
     """All models worth a try, the plainest first: among equal heads it is preferred."""
     rewritten = _rewrite(work)
-    ordered = copy_model(rewritten)
-    lower_bound = _reorder(work, ordered)
-    reordered = any(
-        [t.name for op in a.operators for t in op.outputs]
-        != [t.name for op in b.operators for t in op.outputs]
-        for a, b in zip(rewritten.subgraphs, ordered.subgraphs, strict=True)
-    )
+    ordered = _reorder(work, rewritten)
     found = [candidate("clean-up", rewritten, work.targets)]
-    if reordered:
-        found.append(candidate("new order", _unplanned(ordered), work.targets))
-    if work.options.plan != "greedy":
-        models = [ordered, rewritten] if reordered else [rewritten]
-        for model in models:
-            for target in work.targets:
-                found.append(_placed(work, model, target))
-    _prove(work, found, lower_bound)
+    if ordered is not rewritten:
+        plain = copy_model(ordered)
+        clear_plan(plain)
+        found.append(candidate("new order", plain, work.targets))
+    if work.options.plan == "greedy":
+        return found
+    # Kernel sets differ in scratch, so a plan made for one may be a poor one for the other.
+    placements: dict[Problem, Placement] = {}
+    for model in dict.fromkeys((ordered, rewritten)):
+        for target in work.targets:
+            found.append(_placed(work, model, target, placements))
+        if found[-1].heads[work.targets[0]] == work.order_bound:
+            break
     return found
 
 
-def _unplanned(model: Model) -> Model:
-    model = copy_model(model)
-    clear_plan(model)
-    return model
-
-
 def _rewrite(work: _Work) -> Model:
-    """Run the passes on a copy of the original."""
+    """The original after the passes."""
     work.tell("cleaning the graph")
     model = copy_model(work.original)
     head = work.stock.heads[work.targets[0]]
@@ -181,28 +144,35 @@ def _rewrite(work: _Work) -> Model:
     return model
 
 
-def _reorder(work: _Work, model: Model) -> Bytes | None:
-    """Permute the operators of `model`, in place; returns a bound on the head of any order."""
+def _reorder(work: _Work, model: Model) -> Model:
+    """A copy of `model` in the best order; `model` itself where its order is one of the best."""
     from arenafit.schedule.reorder import reorder
 
     if "reorder" in work.options.disable:
-        return None
+        return model
     work.tell("ordering operators")
-    before = predict_head(model, work.targets[0])
+    ordered = copy_model(model)
     scratch = scratch_rule(work.targets[0])
-    result = reorder(model, work.rule, scratch, seconds=work.options.seconds, progress=work.tell)
-    if result.changed:
-        clear_plan(model)
-    work.step("reorder", result.changed, before, predict_head(model, work.targets[0]))
-    return result.bound
+    result = reorder(ordered, work.rule, scratch, seconds=work.options.seconds, progress=work.tell)
+    work.order_bound = result.bound
+    if not result.changed:
+        return model
+    clear_plan(ordered)
+    before, after = (predict_head(m, work.targets[0]) for m in (model, ordered))
+    work.step("reorder", result.changed, before, after)
+    return ordered
 
 
-def _placed(work: _Work, model: Model, target: str) -> Candidate:
+def _placed(
+    work: _Work, model: Model, target: str, placements: dict[Problem, Placement]
+) -> Candidate:
     """A copy of `model` with a plan in it, made for the scratch of `target`'s kernels."""
-    work.tell("placing tensors")
     model = copy_model(model)
     placing = model_problem(model, work.rule, scratch_rule(target))
-    placement = _place(work.options, placing.problem)
+    if placing.problem not in placements:
+        work.tell("placing tensors")
+        placements[placing.problem] = _place(work.options, placing.problem)
+    placement = placements[placing.problem]
     apply_plan(model, placing.tensors, placement.offsets)
     return candidate(f"plan for {target} kernels", model, work.targets, placement)
 
@@ -217,35 +187,19 @@ def _place(options: Options, problem: Problem) -> Placement:
     return solve_stock(problem, seconds=options.seconds)
 
 
-def _prove(work: _Work, found: list[Candidate], order_bound: Bytes | None) -> None:
-    """Note the bound on the head, and what proves it."""
-    planned = [c for c in found if c.placement is not None]
-    head = min(c.heads[work.targets[0]] for c in [*found, work.stock])
-    if not planned:
-        return
-    first = planned[0].placement
-    assert first is not None
-    work.bound = min(first.bound, head)
-    if order_bound is not None and head == order_bound:
-        work.bound, work.optimal = order_bound, True
-        work.proof = "no operator order and no placement has a smaller head"
-    elif first.optimal and head == first.head:
-        work.optimal = True
-        work.proof = "no placement of this order has a smaller head"
-
-
 # -- choosing -----------------------------------------------------------------------------
 
 
 def _first_no_worse(
-    work: _Work, ranked: list[Candidate], host: _Host | None
+    work: _Work, ranked: list[Candidate], host: Host | None
 ) -> tuple[Candidate, Arena, Arena]:
-    """The first candidate that needs no more than IN in anything, measured where possible."""
+    """The first candidate that needs no more than IN in anything, measured where possible.
+
+    IN itself where there is none, or none that wins a byte or an operator.
+    """
     work.tell("measuring in TFLM")
     before = _arena(work, work.stock, host)
     for found in ranked:
-        if found is work.stock:
-            break
         found.data = save(found.model)
         faults = _faults(work, found)
         if faults:  # never handed out; and a bug in arenafit, so it is not passed over in silence
@@ -265,11 +219,13 @@ def _faults(work: _Work, found: Candidate) -> list[str]:
     return check_plan(model, rule) + check_variables(work.original, model)
 
 
-def _arena(work: _Work, found: Candidate, host: _Host | None) -> Arena:
+def _arena(work: _Work, found: Candidate, host: Host | None) -> Arena:
     predicted = found.heads[work.targets[0]]
-    if host is None:
+    measured = None
+    if host is not None:
+        measured = host.original() if found is work.stock else host.measure(found.data)
+    if measured is None:
         return Arena(head=predicted)
-    measured = host.original() if found is work.stock else host.measure(found.data)
     if measured.head != found.heads.get("reference", measured.head):
         work.notes.append(
             f"{found.label}: predicted head {found.heads['reference']}, "
@@ -299,7 +255,7 @@ def _operators(model: Model) -> int:
     return sum(len(graph.operators) for graph in model.subgraphs)
 
 
-def _verify(work: _Work, data: bytes, chosen: Candidate, host: _Host | None) -> Verified:
+def _verify(work: _Work, data: bytes, chosen: Candidate, host: Host | None) -> Verified:
     if not work.options.verify:
         return Verified(note="not verified: --no-verify")
     if chosen.data == data:
@@ -310,40 +266,74 @@ def _verify(work: _Work, data: bytes, chosen: Candidate, host: _Host | None) -> 
     result = host.verify(chosen.data)
     if not result.bit_exact:
         raise CheckFailed(f"OUT would not be bit-identical: {result.first_difference}")
-    return Verified(True, result.inputs, result.steps, result.oracle)
+    note = "" if result.plan_covered else "the graph was verified, the plan was not"
+    return Verified(True, result.inputs, result.steps, result.oracle, note)
 
 
 # -- reporting ----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Proof:
+    """What is proved about a head."""
+
+    bound: Bytes
+    optimal: bool
+    words: str
+
+
+def _proof(work: _Work, candidates: list[Candidate], head: Bytes) -> _Proof:
+    """What the searches proved about `head`; a plan that IN brought may be below their bounds."""
+    if work.order_bound is not None and head <= work.order_bound:
+        exact = head == work.order_bound
+        words = "no operator order and no placement has a smaller head" if exact else ""
+        return _Proof(head if not exact else work.order_bound, exact, words)
+    placements = [found.placement for found in candidates if found.placement is not None]
+    if not placements:
+        return _Proof(work.order_bound or 0, False, "")
+    placement = min(placements, key=lambda p: p.head)
+    exact = placement.bound == head
+    words = "no placement in this operator order has a smaller head" if exact else ""
+    return _Proof(min(placement.bound, head), exact, words)
+
+
 def _report(
-    work: _Work, chosen: Candidate, name: str, before: Arena, after: Arena, verified: Verified
+    work: _Work,
+    candidates: list[Candidate],
+    chosen: Candidate,
+    name: str,
+    before: Arena,
+    after: Arena,
+    verified: Verified,
 ) -> Report:
     from arenafit.report.profile import binding_operator
 
-    if work.options.plan == "greedy" or "reorder" in work.options.disable:
-        work.notes.append("some steps were switched off")
+    proof = _proof(work, candidates, after.head)
     report = Report(
         model=name,
         runtime=work.options.runtime,
         kernels=work.options.kernels,
         before=before,
         after=after,
-        bound=work.bound or after.head,
-        optimal=work.optimal,
-        proof=work.proof,
+        bound=proof.bound,
+        optimal=proof.optimal,
+        proof=proof.words,
         binding=binding_operator(chosen.model, scratch_rule(work.targets[0])),
         passes=work.steps,
         verified=verified,
         flash=Flash(len(work.stock.data), len(chosen.data)),
         notes=work.notes,
     )
-    limit = work.options.ram_limit
-    need = after.total if after.total is not None else after.head
+    _check_limit(report, work.options.ram_limit)
+    return report
+
+
+def _check_limit(report: Report, limit: Bytes | None) -> None:
+    total = report.after.total
+    need = report.after.head if total is None else total
     if limit is not None and need > limit:
-        what = "arena" if after.total is not None else "head of the arena (tail not measured)"
+        what = "arena" if total is not None else "head of the arena (its tail is not known here)"
         raise CheckFailed(
             f"the {what} takes {need:,} bytes, {need - limit:,} over the limit of {limit:,}; "
             f"{report.binding} binds"
         )
-    return report

@@ -111,9 +111,9 @@ class _Walk:
         for called in called_subgraphs(op):
             self.scope += 1
             self.subgraph(called)
-        for tensor in op.inputs:
-            if tensor is not None:
-                self.last[tensor] = self.scope
+        for read in op.inputs:
+            if read is not None:
+                self.last[read] = self.scope
         for tensor in op.outputs:
             self.last[tensor] = self.scope
         first_visit = op not in self.out.scopes

@@ -64,4 +64,5 @@ def _verified(report: Report) -> str:
     if found.bit_exact is None or not found.oracle:
         return found.note
     steps = f" x {found.steps} invocations" if found.steps > 1 else ""
-    return f"bit-identical on {found.inputs} inputs{steps} in {found.oracle}"
+    note = f" ({found.note})" if found.note else ""
+    return f"bit-identical on {found.inputs} inputs{steps} in {found.oracle}{note}"

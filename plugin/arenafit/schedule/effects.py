@@ -61,9 +61,9 @@ def _use(model: Model, op: Operator, named: dict[Tensor, str]) -> _Use:
             else:
                 (use.writes if op.name in _WRITERS else use.reads).add(name)
     for index in called_subgraphs(op):
-        for name, inner in _subgraph_use(model, model.subgraphs[index]).items():
+        for state, inner in _subgraph_use(model, model.subgraphs[index]).items():
             use.everything |= inner.everything
-            (use.writes if inner.writes else use.reads).add(name)
+            (use.writes if inner.writes else use.reads).add(state)
     return use
 
 

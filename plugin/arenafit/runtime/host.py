@@ -1,0 +1,67 @@
+"""The real TFLM beside the optimiser: it runs IN while the optimiser thinks about OUT."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from arenafit.runtime.interface import Measured
+from arenafit.runtime.session import Oracle, Session, available
+from arenafit.runtime.verify import Reference, Verification, record
+
+__all__ = ["Host", "best_oracle"]
+
+
+def best_oracle() -> Oracle | None:
+    """The best there is on this machine: TFLM, else LiteRT, else None."""
+    oracles: tuple[Oracle, ...] = ("tflm", "litert")
+    return next((oracle for oracle in oracles if available(oracle)), None)
+
+
+class Host:
+    """Measures and verifies against one original; a context manager.
+
+    The work on the original starts at once, in a thread that waits for TFLM's process.
+
+    Args:
+        original: the model that is right by definition, and the measure of all others.
+        oracle: what runs the models; LiteRT compares, but cannot measure an arena.
+        inputs: structured inputs to compare on; None: nothing will be verified.
+
+    Raises:
+        RuntimeUnavailable: TFLM cannot be run on this machine.
+    """
+
+    def __init__(self, original: bytes, oracle: Oracle, inputs: int | None) -> None:
+        self._session = Session(oracle)
+        self._thread = ThreadPoolExecutor(1)
+        self._measured: Future[Measured] | None = None
+        if oracle == "tflm":
+            self._measured = self._thread.submit(self._session.measure, original)
+        self._reference: Future[Reference] | None = None
+        if inputs is not None:
+            self._reference = self._thread.submit(record, self._session, original, inputs=inputs)
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._session.close()
+
+    def original(self) -> Measured | None:
+        """What the original needs; None where the oracle cannot measure.
+
+        Raises:
+            ModelError: TFLM refuses it.
+        """
+        return None if self._measured is None else self._measured.result()
+
+    def measure(self, data: bytes) -> Measured | None:
+        """What the model `data` needs; as `original`."""
+        return None if self.original() is None else self._session.measure(data)
+
+    def verify(self, data: bytes) -> Verification:
+        """Is `data` bit-identical to the original? The host must have been told `inputs`."""
+        if self._reference is None:
+            raise ValueError("this host was made to verify nothing")
+        return self._reference.result().check(self._session, data)
