@@ -10,10 +10,12 @@ from arenafit.graph.model import Model, Operator, Quantization, Subgraph, Tensor
 
 __all__ = [
     "MAX_TENSOR_BYTES",
+    "called_subgraphs",
     "check_execution",
     "check_is_tflite",
     "check_quantization",
     "check_size",
+    "printable",
 ]
 
 MAX_TENSOR_BYTES = 2**31 - 1  # sizes and offsets are int32 in the file and in TFLM
@@ -30,6 +32,11 @@ _FOREIGN = {
 _CALLS = ("CALL", "CALL_ONCE", "IF", "WHILE")
 
 
+def printable(text: str) -> str:
+    """`text` from a file, fit for one line of an error."""
+    return text if text.isprintable() else ascii(text)
+
+
 def check_is_tflite(data: bytes) -> None:
     """Raise ModelError unless `data` begins like a ``.tflite`` file."""
     if not data:
@@ -44,28 +51,20 @@ def check_is_tflite(data: bytes) -> None:
 
 def check_size(tensor: Tensor, where: str) -> None:
     """Raise ModelError for an impossible shape, or constant data of another size than it says."""
-    nothing = False
-    count = 1
-    for extent in tensor.shape:
+    shape = list(tensor.shape)
+    bits = max(tensor.dtype.bits, 1)
+    for extent in shape:
         if extent < 0:
-            raise ModelError(
-                f"shape {list(tensor.shape)} has a negative extent (dynamic shapes do not run on TFLM)",
-                where,
-            )
-        nothing = nothing or extent == 0
-        count *= max(extent, 1)
-        if count > 8 * MAX_TENSOR_BYTES:
-            raise ModelError(f"shape {list(tensor.shape)} is too large", where)
-    if nothing:
-        count = 0
-    if count * tensor.dtype.bits > 8 * MAX_TENSOR_BYTES:
-        raise ModelError(f"shape {list(tensor.shape)} is too large", where)
+            raise ModelError(f"extent {extent} is negative, TFLM has no dynamic shapes", where)
+        bits *= max(extent, 1)
+        if bits > 8 * MAX_TENSOR_BYTES:
+            raise ModelError("its shape takes more than 2 GiB", where)
     if tensor.is_constant and tensor.dtype.bits and "sparsity" not in tensor.fields:
         assert tensor.buffer is not None and tensor.buffer.data is not None
         held = len(tensor.buffer.data)
         if held != tensor.nbytes:
             raise ModelError(
-                f"its buffer holds {held} bytes, {tensor.dtype.name} {list(tensor.shape)} takes {tensor.nbytes}",
+                f"its buffer holds {held} bytes, {tensor.dtype.name} {shape} takes {tensor.nbytes}",
                 where,
             )
 
@@ -102,7 +101,7 @@ def _check_order(graph: Subgraph, where: str) -> None:
     inputs = set(graph.inputs)
     producer: dict[Tensor, int] = {}
     for k, op in enumerate(graph.operators):
-        place = f"{where}, operator {k} ({op.code.label})"
+        place = f"{where}, operator {k} ({printable(op.code.label)})"
         for output in op.outputs:
             if output in producer:
                 raise ModelError(
@@ -116,7 +115,7 @@ def _check_order(graph: Subgraph, where: str) -> None:
         for tensor in op.inputs:
             if tensor is None or producer.get(tensor, k) < k or _has_value(tensor, inputs):
                 continue
-            place = f"{where}, operator {k} ({op.code.label})"
+            place = f"{where}, operator {k} ({printable(op.code.label)})"
             if tensor in producer:
                 raise ModelError(
                     f"reads {tensor!r} before operator {producer[tensor]} writes it", place
@@ -139,7 +138,7 @@ def _check_calls(model: Model) -> None:
     for i, graph in enumerate(graphs):
         calls.append(set())
         for k, op in enumerate(graph.operators):
-            place = f"subgraph {i}, operator {k} ({op.code.label})"
+            place = f"subgraph {i}, operator {k} ({printable(op.code.label)})"
             if op.name in _CALLS and not op.options_type:
                 raise ModelError("has no options to say which subgraph it calls", place)
             for callee in called_subgraphs(op):
@@ -162,7 +161,7 @@ def _check_calls(model: Model) -> None:
                 free.append(i)
     ring = [i for i, count in enumerate(waiting) if count]
     if ring:
-        raise ModelError("calls itself, directly or through others", f"subgraph {ring[0]}")
+        raise ModelError("its calls lead back to a caller, for ever", f"subgraph {ring[0]}")
 
 
 def called_subgraphs(op: Operator) -> Iterator[int]:
@@ -172,12 +171,9 @@ def called_subgraphs(op: Operator) -> Iterator[int]:
         if not name or values is None:
             continue
         for field in schema.fields(name):
-            if "subgraph" in field.name or field.name == "called_computations":
-                value = values.get(field.name, field.default)
-                yield from (
-                    value
-                    if isinstance(value, tuple)
-                    else (int(value),)
-                    if field.kind == "scalar"
-                    else ()
-                )
+            if "subgraph" not in field.name and field.name != "called_computations":
+                continue
+            if field.kind == "scalars":
+                yield from values.get(field.name, ())
+            else:
+                yield values.get(field.name, field.default)

@@ -32,6 +32,8 @@ __all__ = ["load"]
 
 _T = TypeVar("_T")
 
+_VERSION = 3  # TFLITE_SCHEMA_VERSION; all that came later is in new fields
+
 # Tensor indices and data layouts of TFLM's tensor compression live in this metadata's
 # blob; we could not keep them true, and they need a TFLM built for them (compression.h).
 _COMPRESSION = "COMPRESSION_METADATA"
@@ -45,6 +47,9 @@ def load(data: bytes) -> Model:
     """
     checks.check_is_tflite(data)
     root = decode(data)
+    version = root.pop("version", 0)
+    if version != _VERSION:
+        raise ModelError(f"schema version {version}: TFLM runs version {_VERSION} only")
     buffers = [_buffer(table, f"buffer {i}") for i, table in enumerate(root.pop("buffers", []))]
     if buffers and buffers[0].data:
         raise ModelError("buffer 0 must be empty, it stands for tensors without data")
@@ -59,7 +64,7 @@ def load(data: bytes) -> Model:
     ]
     model = Model(
         subgraphs,
-        version=root.pop("version", 0),
+        version=version,
         description=root.pop("description", None),
         signatures=[
             _signature(table, subgraphs, f"signature {i}")
@@ -175,7 +180,7 @@ def _quantization(table: Table, shape: tuple[int, ...], where: str) -> Quantizat
 
 def _operator(table: Table, codes: list[OpCode], tensors: list[Tensor], where: str) -> Operator:
     code = _pick(codes, table.pop("opcode_index", 0), "operator code", where)
-    where = f"{where} ({code.label})"
+    where = f"{where} ({checks.printable(code.label)})"
     if (
         table.get("large_custom_options_offset", 0) > 1
         or table.get("large_custom_options_size", 0) > 1

@@ -23,7 +23,9 @@ __all__ = ["decode"]
 _UOFFSET = struct.Struct("<I")
 _SOFFSET = struct.Struct("<i")
 _VTABLE_HEAD = struct.Struct("<HH")
-_UTYPE = struct.Struct("<B")
+
+# Writers leave out a vtable's empty end, so that a long one is no honest file's.
+_MAX_UNKNOWN = 128  # bytes
 
 
 def decode(data: bytes) -> Table:
@@ -59,17 +61,15 @@ class _Reader:
         slots = self.slots(name, start, where)
         found: Table = {}
         for field in schema.fields(name):
-            at = slots[field.slot] if field.slot < len(slots) else 0
+            at = slots[field.slot]
             if field.kind == "union":
-                tag = slots[field.slot - 1] if field.slot <= len(slots) else 0
-                if tag:
-                    member = self.member(field, start + tag, where)
-                    if member:
-                        value = None
-                        if at:
-                            target = self.follow(start + at, f"{where}.{field.name}")
-                            value = self.table(member, target, f"{where}.{field.name}")
-                        found[field.name] = (member, value)
+                member = self.member(field, start, slots[field.slot - 1], where)
+                if member:
+                    place = f"{where}.{field.name}"
+                    value = (
+                        self.table(member, self.follow(start + at, place), place) if at else None
+                    )
+                    found[field.name] = (member, value)
             elif at:
                 value = self.value(field, start + at, where)
                 if value != field.default or field.kind != "scalar":
@@ -86,21 +86,17 @@ class _Reader:
             self.fail(f"its vtable has an impossible size of {vtable_size} bytes", where)
         self.need(vtable, vtable_size, 2, where)
         self.need(start, table_size, 4, where)
-        fields = schema.fields(name)
-        known = 4 + 2 * (fields[-1].slot + 1 if fields else 0)
-        if vtable_size > known and any(self.data[vtable + known : vtable + vtable_size]):
+        widths = schema.slot_widths(name)
+        known = 4 + 2 * len(widths)
+        unknown = self.data[vtable + known : vtable + vtable_size]
+        if any(unknown[:_MAX_UNKNOWN]) or len(unknown) > _MAX_UNKNOWN:
             self.fail(f"arenafit's schema is too old for this {name}: it has unknown fields", where)
         count = (min(vtable_size, known) - 4) // 2
-        slots = struct.unpack_from(f"<{count}H", self.data, vtable + 4)
-        for field in fields:
-            if field.slot < count or (field.kind == "union" and field.slot == count):
-                spans = [(field.slot, field.width)] if field.slot < count else []
-                if field.kind == "union":
-                    spans.append((field.slot - 1, 1))
-                for slot, size in spans:
-                    if slots[slot] and not 4 <= slots[slot] <= table_size - size:
-                        self.fail(f"field {field.name} lies outside of its table", where)
-        return slots
+        slots: tuple[int, ...] = struct.unpack_from(f"<{count}H", self.data, vtable + 4)
+        for at, width in zip(slots, widths, strict=False):
+            if at and not 4 <= at <= table_size - width:
+                self.fail(f"a field lies outside of its {name}", where)
+        return (*slots, *(0 for _ in widths[count:]))
 
     def value(self, field: schema.Field, at: int, where: str) -> Any:
         """The value of a field that is stored at byte `at` and is not a union."""
@@ -122,10 +118,12 @@ class _Reader:
             self.decoded[key] = decode_(field, target, where)
         return self.decoded[key]
 
-    def member(self, field: schema.Field, at: int, where: str) -> str:
-        """The name of a union's member, by its type at byte `at`; "" for none."""
-        self.need(at, 1, 1, where)
-        tag = self.data[at]
+    def member(self, field: schema.Field, start: int, slot: int, where: str) -> str:
+        """Name of a union's member, whose type is `slot` bytes behind `start`; "" for none."""
+        if not slot:
+            return ""
+        self.need(start + slot, 1, 1, where)
+        tag = self.data[start + slot]
         members = schema.union(field.type)
         if tag >= len(members):
             self.fail(f"arenafit's schema has no {field.type} {tag}", f"{where}.{field.name}")

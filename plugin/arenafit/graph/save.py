@@ -7,6 +7,7 @@ from typing import Any
 
 from arenafit.errors import ModelError
 from arenafit.graph import schema
+from arenafit.graph.checks import printable
 from arenafit.graph.model import (
     Buffer,
     Model,
@@ -110,7 +111,7 @@ class _Saver:
             "inputs": self.indices(i, graph.inputs, f"{where}, inputs"),
             "outputs": self.indices(i, graph.outputs, f"{where}, outputs"),
             "operators": [
-                self.operator(i, op, f"{where}, operator {k} ({op.code.label})")
+                self.operator(i, op, f"{where}, operator {k} ({printable(op.code.label)})")
                 for k, op in enumerate(graph.operators)
             ],
         }

@@ -1,4 +1,4 @@
-"""The TFLite schema (version 3d) as data: which fields a table has, in which order.
+"""The TFLite schema (3d, as of October 2026) as data: which fields a table has, in which order.
 
 Our own notation of the facts in TensorFlow's ``schema.fbs``, in lines of words; a line
 that starts with a blank goes on with the one before:
@@ -19,7 +19,16 @@ from functools import cache
 
 from arenafit.graph import schema_options
 
-__all__ = ["FILE_IDENTIFIER", "ROOT", "Field", "enum", "fields", "has_fields", "union"]
+__all__ = [
+    "FILE_IDENTIFIER",
+    "ROOT",
+    "Field",
+    "enum",
+    "fields",
+    "has_fields",
+    "slot_widths",
+    "union",
+]
 
 FILE_IDENTIFIER = b"TFL3"
 ROOT = "Model"
@@ -51,7 +60,7 @@ Tensor shape:[int] type:TensorType buffer:uint name:string quantization:Quantiza
 QuantizationParameters min:[float] max:[float] scale:[float] zero_point:[long]
     details:QuantizationDetails quantized_dimension:int
 CustomQuantization custom:[ubyte@16]
-BlockwiseQuantization scales:int zero_points:int block_size:int
+BlockwiseQuantization scales:int zero_points:int block_size:int block_shape:[int]
 MultiAxisQuantization scales:int zero_points:int block_size:int quantized_dimensions:[int]
 SparsityParameters traversal_order:[int] block_map:[int] dim_metadata:[DimensionMetadata]
 DimensionMetadata format:DimensionType dense_size:int array_segments:SparseIndexVector
@@ -166,6 +175,17 @@ def fields(table: str) -> tuple[Field, ...]:
         found.append(field)
         slot = field.slot + 1
     return tuple(found)
+
+
+@cache
+def slot_widths(table: str) -> tuple[int, ...]:
+    """Bytes that each slot's field takes in a `table`."""
+    widths: list[int] = []
+    for field in fields(table):
+        if field.kind == "union":
+            widths.append(1)
+        widths.append(field.width)
+    return tuple(widths)
 
 
 def _field(name: str, slot: int, text: str) -> Field:

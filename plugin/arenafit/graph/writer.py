@@ -53,7 +53,7 @@ class _Writer:
             if field.kind != "scalar" and values.get(field.name) is not None
         }
         builder = self.builder
-        builder.StartObject(fields[-1].slot + 1 if fields else 0)
+        builder.StartObject(len(schema.slot_widths(name)))
         # Largest first, so that no padding is needed between them.
         for field in sorted(fields, key=lambda field: -field.width):
             if field.name in children:
