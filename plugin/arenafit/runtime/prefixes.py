@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from arenafit.graph.load import load
-from arenafit.graph.model import DType, Model, Operator, Tensor
-from arenafit.graph.save import save
+from arenafit.graph import DType, Model, Operator, Tensor, load, save
 from arenafit.runtime.interface import Port
 
 __all__ = ["Prefix", "prefixes"]
@@ -53,10 +51,11 @@ def prefixes(reference: bytes, model: bytes, limit: int | None) -> list[Prefix]:
     """
     known = _named_results(load(reference))
     whole = load(model)
-    count = len(whole.main.operators)
     final = set(whole.main.outputs)
     found: list[tuple[int, dict[Tensor, int]]] = []
-    for position in range(count - 1):
+    for position in range(len(whole.main.operators) - 1):
+        if not _variables_have_memory(whole, position):
+            continue
         shared = {
             tensor: known[tensor.name][1]
             for tensor in whole.main.operators[position].outputs
@@ -96,6 +95,23 @@ def _alike(one: Tensor, other: Tensor) -> bool:
         and one.nbytes > 0
         and (one.dtype, one.shape) == (other.dtype, other.shape)
     )
+
+
+def _variables_have_memory(whole: Model, position: int) -> bool:
+    """False where a prefix reads a variable that only operators behind it write.
+
+    TFLM allocates a resource variable when it prepares an ASSIGN_VARIABLE (assign_variable.cc).
+    """
+    called = [operator for graph in whole.subgraphs[1:] for operator in graph.operators]
+    kept = [*whole.main.operators[: position + 1], *called]
+    names = {
+        op.outputs[0]: op.option("shared_name", None) for op in kept if op.name == "VAR_HANDLE"
+    }
+
+    def variables(kind: str) -> set[str | None]:
+        return {names.get(op.inputs[0]) for op in kept if op.name == kind and op.inputs[0]}
+
+    return variables("READ_VARIABLE") <= variables("ASSIGN_VARIABLE")
 
 
 def _spread(

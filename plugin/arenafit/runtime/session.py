@@ -31,12 +31,16 @@ __all__ = ["Oracle", "Session", "available", "unavailable_reason"]
 Oracle = Literal["tflm", "litert"]
 
 _PACKAGES = {"tflm": "tflite_micro", "litert": "ai_edge_litert"}
-_CHUNK = 1 << 16
+_START = 60.0  # seconds for the worker's imports, on however busy a machine
+_PIECE = 1 << 20  # bytes read from the worker at once
 _LOG_READ = 1 << 16  # bytes of the log that are looked at
+_MESSAGE = 300  # characters of a reason that are passed on
 
 
 def unavailable_reason(oracle: Oracle = "tflm") -> str | None:
     """Why `oracle` cannot run here, in one line; None where it can. Imports nothing."""
+    if os.name != "posix":  # the worker's pipes are waited for with select()
+        return "models run on Linux and macOS only"
     package = _PACKAGES[oracle]
     if importlib.util.find_spec(package) is not None:
         return None
@@ -245,7 +249,7 @@ class Session:
         if self._oracle is not None:
             return
         try:
-            header, _ = protocol.read_frame(_Reader(self._pipes()[1], self.timeout))
+            header, _ = protocol.read_frame(_Reader(self._pipes()[1], _START))
         except (_Gone, _Late, protocol.ProtocolError) as error:
             reason = _first_line(self._log_text(last=True)) or "no message"
             self._stop()
@@ -283,7 +287,9 @@ class Session:
                 raise ModelError(f"{self._who} was corrupted by this model") from None
             except _Refusal as refusal:
                 clean = True
-                reason = _first_line(self._log_text()) or str(refusal)
+                # TFLM says why in its log; LiteRT in the error, and its log holds other things.
+                reason = _first_line(self._log_text()) if self.oracle_kind == "tflm" else ""
+                reason = (reason or str(refusal))[:_MESSAGE]
                 raise ModelError(f"{self._who} refuses this model: {reason}") from None
             finally:
                 if not clean:  # answers may be left in the pipe, or nobody to give them
@@ -334,7 +340,7 @@ class _Reader:
         data = bytearray()
         while len(data) < count:
             try:
-                piece = os.read(self._descriptor, min(count - len(data), _CHUNK * 16))
+                piece = os.read(self._descriptor, min(count - len(data), _PIECE))
             except BlockingIOError:
                 _wait(self._descriptor, selectors.EVENT_READ, self._deadline)
                 continue

@@ -141,6 +141,8 @@ class Tflm:
             self._recording if preserved is None else self._preserving,
         )
         for step in steps:
+            if len(step) != len(interface.inputs):
+                raise Refused(f"{len(step)} arrays for {len(interface.inputs)} graph inputs")
             for index, array in enumerate(step):
                 if array.size:  # TFLM's Python wrapper rejects empty tensors
                     interpreter.SetInputTensor(array, index)

@@ -9,10 +9,12 @@ with the first model's tensor of the same name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from arenafit.errors import ModelError
 from arenafit.runtime.inputs import Stimulus, stimuli
 from arenafit.runtime.interface import Interface, Port
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Reference", "Verification", "record", "verify"]
 
 STATEFUL_STEPS = 12  # consecutive invocations until a stream's state matters
-_SOME_PREFIXES = 6
+_PREFIXES = 6  # cut points, unless all are asked for
+_PREFIX_STIMULI = 4  # the time for all cut points grows with the square of their number
 
 Answers = list[list["Array"]]  # for each invocation one array a graph output
 
@@ -84,7 +87,7 @@ class Reference:
             difference = self._difference(self.answers, answers, self.interface.outputs, "output")
         few = self.distinct_outputs <= max(1, self.inputs // 2)
         if difference is None and (few if intermediates is None else intermediates):
-            limit = None if intermediates else _SOME_PREFIXES
+            limit = None if intermediates else _PREFIXES
             compared, difference = self._compare_inside(session, model, limit)
         return Verification(
             bit_exact=difference is None,
@@ -112,6 +115,7 @@ class Reference:
             return 0, None
         # Only the first step: a prefix may lack the operator that updates the state.
         firsts = [Stimulus(stimulus.kind, stimulus.steps[:1]) for stimulus in self.stimuli]
+        firsts = firsts[:_PREFIX_STIMULI]
         wanted = [index for cut in cuts for index in cut.reference_indices]
         expected = _answers(session, self.model, firsts, self._separate, wanted)
         done = 0
@@ -136,14 +140,12 @@ class Reference:
         what: str,
     ) -> str | None:
         """The first difference, in the order in which the models ran."""
-        for number, stimulus in enumerate(self.stimuli):
-            for step in range(len(stimulus.steps)):
+        for number, (ours, theirs) in enumerate(zip(expected, found, strict=True)):
+            for step in range(len(ours)):
                 for index, port in enumerate(ports):
-                    difference = _array_difference(
-                        expected[number][step][index], found[number][step][index]
-                    )
+                    difference = _array_difference(ours[step][index], theirs[step][index])
                     if difference is not None:
-                        where = f"input {number} ({stimulus.kind}), step {step}"
+                        where = f"input {number} ({self.stimuli[number].kind}), step {step}"
                         return f"{where}, {what} {index} ({port.name}): {difference}"
         return None
 
@@ -186,10 +188,23 @@ def verify(
     seed: int = 0,
     intermediates: bool | None = None,
 ) -> Verification:
-    """`record` the reference, and `Reference.check` the model against it."""
-    return record(session, reference, inputs=inputs, steps=steps, seed=seed).check(
-        session, model, intermediates=intermediates
-    )
+    """`record` the reference, and `Reference.check` the model against it.
+
+    Raises:
+        ModelError: one of the two cannot be run; it says which.
+    """
+    with _blaming("first model"):
+        recorded = record(session, reference, inputs=inputs, steps=steps, seed=seed)
+    with _blaming("second model"):
+        return recorded.check(session, model, intermediates=intermediates)
+
+
+@contextlib.contextmanager
+def _blaming(which: str) -> Iterator[None]:
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(str(error), which) from None
 
 
 def _separate(interface: Interface, steps: int) -> bool:
