@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -232,7 +231,7 @@ def test_a_worker_that_somebody_kills_between_requests_is_replaced():
     with Session() as own:
         before = own.measure(good)
         assert own._worker is not None
-        os.kill(own._worker.pid, signal.SIGKILL)
+        own._worker.kill()
         with pytest.raises(ModelError, match="signal 9"):
             own.measure(good)
         assert own.measure(good) == before
@@ -312,6 +311,27 @@ def test_a_closed_session_says_so():
         own.measure(b"")
 
 
+@requires_tflm
+def test_closing_ends_a_request_that_another_thread_waits_for():
+    own = Session()
+    own.oracle  # noqa: B018  (waits for the worker)
+    ended: list[BaseException] = []
+
+    def wait_forever() -> None:
+        try:
+            own.run(forever(), [[np.zeros((1, 4), np.int8)]])
+        except RuntimeUnavailable as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=wait_forever)
+    thread.start()
+    time.sleep(0.3)
+    own.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert [str(error) for error in ended] == ["the session is closed"]
+
+
 def test_without_the_wheel_there_is_a_reason_and_no_session(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(session.importlib.util, "find_spec", lambda name: None)
     assert not available()
@@ -326,7 +346,7 @@ def test_without_the_wheel_there_is_a_reason_and_no_session(monkeypatch: pytest.
 def test_a_wheel_that_does_not_import_is_unavailable(monkeypatch: pytest.MonkeyPatch):
     with Session(registerers=[]) as own:
         own._stop()
-        monkeypatch.setattr(session.sys, "executable", "/bin/false")
+        monkeypatch.setattr(sys, "executable", "/bin/false")
         with pytest.raises(RuntimeUnavailable, match="does not start"):
             own.measure(save(small().model()))
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import platform
 import re
-import selectors
-import subprocess
-import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from arenafit.errors import ModelError, RuntimeUnavailable
 from arenafit.runtime import protocol
 from arenafit.runtime.interface import Interface, Measured
+from arenafit.runtime.process import Gone, Late, WorkerProcess
+from arenafit.runtime.protocol import ProtocolError
 
 if TYPE_CHECKING:
     from arenafit.runtime.protocol import Array
@@ -31,9 +27,6 @@ __all__ = ["Oracle", "Session", "available", "unavailable_reason"]
 Oracle = Literal["tflm", "litert"]
 
 _PACKAGES = {"tflm": "tflite_micro", "litert": "ai_edge_litert"}
-_START = 60.0  # seconds for the worker's imports, on however busy a machine
-_PIECE = 1 << 20  # bytes read from the worker at once
-_LOG_READ = 1 << 16  # bytes of the log that are looked at
 _MESSAGE = 300  # characters of a reason that are passed on
 
 
@@ -90,9 +83,7 @@ class Session:
         self._lock = threading.RLock()
         self._closed = False
         self._oracle: str | None = None
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close())
-        self._worker: subprocess.Popen[bytes] | None = None
-        self._start()
+        self._worker: WorkerProcess | None = self._start()
 
     def __enter__(self) -> Session:
         return self
@@ -101,11 +92,13 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """End the worker. Idempotent."""
+        """End the worker, and a request that another thread waits for. Idempotent."""
+        self._closed = True
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
         with self._lock:
-            self._closed = True
             self._stop()
-            self._log.close()
 
     @property
     def oracle(self) -> str:
@@ -126,9 +119,9 @@ class Session:
         Raises:
             ModelError: the file cannot be read.
         """
-        with self._request("describe", [model]) as answers:
+        with self._request("describe", [model]) as sent:
             try:
-                return Interface.from_json(next(answers)[0]["interface"])
+                return Interface.from_json(sent.answer()[0]["interface"])
             except (KeyError, TypeError, ValueError) as error:
                 raise ModelError("its interface cannot be read") from error
 
@@ -143,9 +136,9 @@ class Session:
             ModelError: TFLM refuses the model, crashes on it, or takes too long.
         """
         with self._lock:
-            with self._request("measure", [model]) as answers:
-                next(answers)
-                log = self._log_text()
+            with self._request("measure", [model]) as sent:
+                sent.answer()
+                log = sent.worker.log()
             figures = {
                 kind: int(number)
                 for kind, number in re.findall(r"Arena allocation (\w+) (\d+) bytes", log)
@@ -156,8 +149,8 @@ class Session:
                 raise RuntimeUnavailable("TFLM did not print its allocations") from error
             if not startup:
                 return Measured(head, tail, total)
-            with self._request("startup", [model], used=total) as answers:
-                return Measured(head, tail, total, int(next(answers)[0]["startup"]))
+            with self._request("startup", [model], used=total) as sent:
+                return Measured(head, tail, total, int(sent.answer()[0]["startup"]))
 
     def run(self, model: bytes, steps: Sequence[Sequence[Array]]) -> list[list[Array]]:
         """Outputs of consecutive invocations of one fresh interpreter.
@@ -197,177 +190,97 @@ class Session:
         packed = [protocol.pack_arrays(step) for step in steps]
         blobs = [model, *(blob for _, data in packed for blob in data)]
         described = [description for description, _ in packed]
-        with self._request("run", blobs, steps=described, preserved=preserved) as answers:
+        with self._request("run", blobs, steps=described, preserved=preserved) as sent:
             for _ in steps:
-                header, data = next(answers)
+                header, data = sent.answer()
                 yield protocol.unpack_arrays(header["arrays"], data)
 
-    # The worker, and talking to it
+    # The worker, and what its failures mean
 
-    def _start(self) -> None:
-        package_root = Path(__file__).resolve().parents[2]
+    def _start(self) -> WorkerProcess:
         settings = {
             "oracle": self.oracle_kind,
             "registerers": self._registerers,
             "timeout": self.timeout,
         }
-        command = [sys.executable, "-m", "arenafit.runtime.worker", json.dumps(settings)]
-        threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        self._oracle = None
         try:
-            self._worker = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                bufsize=0,
-                cwd=package_root,  # -m looks for modules here first: ours, whoever the caller is
-                env={**os.environ, **threads},
-            )
+            return WorkerProcess(settings, self.timeout)
         except OSError as error:
             raise RuntimeUnavailable(f"the worker process does not start: {error}") from error
-        for pipe in (self._worker.stdin, self._worker.stdout):
-            assert pipe is not None
-            os.set_blocking(pipe.fileno(), False)
 
     def _stop(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is None:
-            return
-        worker.kill()
-        worker.wait()
-        for pipe in (worker.stdin, worker.stdout):
-            if pipe is not None:
-                pipe.close()
+        worker, self._worker, self._oracle = self._worker, None, None
+        if worker is not None:
+            worker.close()
 
-    def _ready(self) -> None:
-        """Wait until the worker has said hello."""
+    def _ready(self) -> WorkerProcess:
+        """The worker, once it has said hello."""
         if self._closed:
             raise RuntimeUnavailable("the session is closed")
         if self._worker is None:
-            self._start()
-        if self._oracle is not None:
-            return
-        try:
-            header, _ = protocol.read_frame(_Reader(self._pipes()[1], _START))
-        except (_Gone, _Late, protocol.ProtocolError) as error:
-            reason = _first_line(self._log_text(last=True)) or "no message"
-            self._stop()
-            raise RuntimeUnavailable(f"the worker process does not start: {reason}") from error
-        if "error" in header:
-            self._stop()
-            raise RuntimeUnavailable(f"{_PACKAGES[self.oracle_kind]}: {header['error']}")
-        self._oracle = str(header["oracle"])
+            self._worker = self._start()
+        if self._oracle is None:
+            try:
+                greeting = self._worker.greeting()
+            except (Gone, Late, ProtocolError) as error:
+                reason = _first_line(self._worker.log()) or "no message"
+                self._stop()
+                raise RuntimeUnavailable(f"the worker process does not start: {reason}") from error
+            if "error" in greeting:
+                self._stop()
+                raise RuntimeUnavailable(f"{_PACKAGES[self.oracle_kind]}: {greeting['error']}")
+            self._oracle = str(greeting["oracle"])
+        return self._worker
 
     @contextlib.contextmanager
-    def _request(
-        self, do: str, blobs: Sequence[bytes], **fields: Any
-    ) -> Iterator[Iterator[tuple[dict[str, Any], list[bytes]]]]:
-        """Send one request; yields an iterator over its answers, and turns failures into errors."""
+    def _request(self, do: str, blobs: Sequence[bytes], **fields: Any) -> Iterator[_Exchange]:
+        """Send one request; turns whatever goes wrong with it into one error."""
+        who = "TFLM" if self.oracle_kind == "tflm" else "LiteRT"
         with self._lock:
-            self._ready()
-            os.ftruncate(self._log.fileno(), 0)
-            self._log.seek(0)  # the worker shares this position
-            stdin, stdout = self._pipes()
-            clean = False
+            worker = self._ready()
+            clean = False  # else answers may be left in the pipe, or there is nobody to give them
             try:
-                _write(stdin, protocol.frame({"do": do, **fields}, blobs), self.timeout)
-                yield self._answers(stdout)
+                yield _Exchange(worker, worker.ask({"do": do, **fields}, blobs))
                 clean = True
-            except _Gone:
-                assert self._worker is not None
-                code = self._worker.wait()
-                how = f"signal {-code}" if code < 0 else f"exit status {code}"
-                raise ModelError(f"{self._who} crashed on this model ({how})") from None
-            except _Late:
-                raise ModelError(
-                    f"{self._who} gave no answer on this model within {self.timeout:g} s"
-                ) from None
-            except protocol.ProtocolError:
-                raise ModelError(f"{self._who} was corrupted by this model") from None
             except _Refusal as refusal:
                 clean = True
                 # TFLM says why in its log; LiteRT in the error, and its log holds other things.
-                reason = _first_line(self._log_text()) if self.oracle_kind == "tflm" else ""
+                reason = _first_line(worker.log()) if self.oracle_kind == "tflm" else ""
                 reason = (reason or str(refusal))[:_MESSAGE]
-                raise ModelError(f"{self._who} refuses this model: {reason}") from None
+                raise ModelError(f"{who} refuses this model: {reason}") from None
+            except Gone:
+                if self._closed:
+                    raise RuntimeUnavailable("the session is closed") from None
+                code = worker.wait()
+                how = f"signal {-code}" if code < 0 else f"exit status {code}"
+                raise ModelError(f"{who} crashed on this model ({how})") from None
+            except Late:
+                late = f"{who} gave no answer on this model within {self.timeout:g} s"
+                raise ModelError(late) from None
+            except ProtocolError:
+                raise ModelError(f"{who} was corrupted by this model") from None
             finally:
-                if not clean:  # answers may be left in the pipe, or nobody to give them
+                if not clean:
                     self._stop()
-
-    def _answers(self, stdout: int) -> Iterator[tuple[dict[str, Any], list[bytes]]]:
-        while True:
-            header, blobs = protocol.read_frame(_Reader(stdout, self.timeout))
-            if "error" in header:
-                raise _Refusal(str(header["error"]))
-            yield header, blobs
-
-    @property
-    def _who(self) -> str:
-        return "TFLM" if self.oracle_kind == "tflm" else "LiteRT"
-
-    def _pipes(self) -> tuple[int, int]:
-        worker = self._worker
-        assert worker is not None and worker.stdin is not None and worker.stdout is not None
-        return worker.stdin.fileno(), worker.stdout.fileno()
-
-    def _log_text(self, *, last: bool = False) -> str:
-        size = os.fstat(self._log.fileno()).st_size
-        start = max(0, size - _LOG_READ) if last else 0
-        return os.pread(self._log.fileno(), _LOG_READ, start).decode(errors="replace")
-
-
-class _Gone(Exception):
-    """The worker has closed its end: it is dead."""
-
-
-class _Late(Exception):
-    """The worker did not answer in time."""
 
 
 class _Refusal(Exception):
     """The worker answered with an error."""
 
 
-class _Reader:
-    """``read(n)`` over a non-blocking descriptor, all calls within one deadline."""
+@dataclass(frozen=True)
+class _Exchange:
+    """A request that was sent."""
 
-    def __init__(self, descriptor: int, timeout: float) -> None:
-        self._descriptor = descriptor
-        self._deadline = time.monotonic() + timeout
+    worker: WorkerProcess
+    answers: Iterator[tuple[dict[str, Any], list[bytes]]]
 
-    def __call__(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            try:
-                piece = os.read(self._descriptor, min(count - len(data), _PIECE))
-            except BlockingIOError:
-                _wait(self._descriptor, selectors.EVENT_READ, self._deadline)
-                continue
-            if not piece:
-                raise _Gone
-            data += piece
-        return bytes(data)
-
-
-def _write(descriptor: int, pieces: Sequence[bytes], timeout: float) -> None:
-    deadline = time.monotonic() + timeout
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            try:
-                view = view[os.write(descriptor, view) :]
-            except BlockingIOError:
-                _wait(descriptor, selectors.EVENT_WRITE, deadline)
-            except BrokenPipeError:
-                raise _Gone from None
-
-
-def _wait(descriptor: int, event: int, deadline: float) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, event)
-        if not selector.select(max(0.0, deadline - time.monotonic())):
-            raise _Late
+    def answer(self) -> tuple[dict[str, Any], list[bytes]]:
+        """The next answer."""
+        header, blobs = next(self.answers)
+        if "error" in header:
+            raise _Refusal(str(header["error"]))
+        return header, blobs
 
 
 def _first_line(log: str) -> str:
