@@ -14,6 +14,7 @@ from arenafit.passes import (
     remove_dead,
     remove_identity,
     remove_unused_tensors,
+    widen_filter,
 )
 
 __all__ = ["PIPELINE", "Pass", "PassResult", "copy_model", "run_passes"]
@@ -47,6 +48,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("fold-constants", "operators on constants and static shapes", fold_constants.run),
     Pass("remove-identity", "operators that change no byte", remove_identity.run, True),
     Pass("fold-pad", "PAD into the VALID window operator behind it", fold_pad.run, True),
+    Pass("widen-filter", "PAD at the peak, by zero taps in a filter", widen_filter.run, True),
     Pass("remove-dead", "operators whose results nobody reads", remove_dead.run),
     Pass("remove-unused-tensors", "tensors nobody refers to", remove_unused_tensors.run),
 )
