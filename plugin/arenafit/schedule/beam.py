@@ -1,63 +1,45 @@
-"""A good order when no proof can be had in time: the best few down-sets of every size."""
+"""A good order when no proof can be had in time: few states of every size, free steps first."""
 
 from __future__ import annotations
 
-from random import Random
-
 from arenafit.memory.problem import Bytes
-from arenafit.schedule.lattice import DownSet, Lattice, bits
 from arenafit.schedule.problem import StepId
+from arenafit.schedule.walk import Done, Move, Walk
 
 __all__ = ["beam"]
 
-_Candidate = tuple[Bytes, Bytes, float, DownSet, DownSet, StepId]
 
+def beam(walk: Walk, root: Done, limit: Done, width: int, level: Bytes) -> list[StepId] | None:
+    """Steps from `root` to `limit` that need no more than `level`; None where none was found.
 
-def beam(
-    lattice: Lattice, low: DownSet, high: DownSet, width: int, random: Random | None = None
-) -> tuple[list[StepId], Bytes]:
-    """An order of the steps between two down-sets, and its peak; no promise how good it is.
-
-    Args:
-        lattice: the problem.
-        low: finished before.
-        high: finished after; holds `low`.
-        width: down-sets kept of each size: those of the lowest peak so far, then of the
-            fewest live bytes. Takes time in proportion.
-        random: breaks ties, if given.
+    Of the states with equally many steps finished only the `width` lowest go on, and a step
+    that leaves no more live bytes than before is the only one taken. On networks width 1
+    is often enough; time grows with width x steps x steps that are ready at once.
     """
-    layer: dict[DownSet, tuple[Bytes, Bytes]] = {low: (0, lattice.live(low))}
-    ready = {low: sum(1 << i for i in bits(high & ~low) if not lattice.before[i] & ~low)}
-    came: list[dict[DownSet, tuple[DownSet, StepId]]] = []
-    for _ in range((high & ~low).bit_count()):
-        best: dict[DownSet, _Candidate] = {}
-        for state, (top, live) in layer.items():
-            for step in bits(ready[state]):
-                died, saved = lattice.ending(step, state)
-                need = max(top, live + lattice.during[step] - saved)
-                further = state | 1 << step
-                if further not in best or need < best[further][0]:
-                    tie = random.random() if random else 0.0
-                    after = live + lattice.kept[step] - died
-                    best[further] = (need, after, tie, further, state, step)
-        chosen = sorted(best.values())[:width]
-        layer = {further: (need, live) for need, live, _, further, _, _ in chosen}
-        came.append({further: (state, step) for _, _, _, further, state, step in chosen})
-        ready = {
-            further: _ready_after(lattice, ready[state], further, step) & high
-            for _, _, _, further, state, step in chosen
-        }
-    order: list[StepId] = []
-    state = high
-    for back in reversed(came):
-        state, step = back[state]
-        order.append(step)
-    return order[::-1], layer[high][0]
+    layer = [(walk.live(root), root, walk.ready(root, limit))]
+    layers: list[dict[Done, tuple[Done, StepId]]] = []
+    for _ in range((limit & ~root).bit_count()):
+        reached: dict[Done, tuple[Bytes, int, Done, StepId]] = {}
+        for live, done, ready in layer:
+            for _, beyond, step in _worthwhile(walk.moves(done, live, ready), live, level):
+                reached.setdefault(done | 1 << step, (beyond, ready, done, step))
+        chosen = sorted((item[0], done) for done, item in reached.items())[:width]
+        if not chosen:
+            return None
+        layers.append({done: reached[done][2:] for _, done in chosen})
+        layer = []
+        for live, done in chosen:
+            _, ready, origin, step = reached[done]
+            layer.append((live, done, walk.ready_after(origin, ready, step) & limit))
+    steps = []
+    done = limit
+    for came_from in reversed(layers):
+        done, step = came_from[done]
+        steps.append(step)
+    return steps[::-1]
 
 
-def _ready_after(lattice: Lattice, ready: int, state: DownSet, step: StepId) -> int:
-    ready &= ~(1 << step)
-    for i in bits(lattice.after[step]):
-        if not lattice.before[i] & ~state:
-            ready |= 1 << i
-    return ready
+def _worthwhile(moves: list[Move], live: Bytes, level: Bytes) -> list[Move]:
+    within = [move for move in moves if move[0] <= level]
+    free = [move for move in within if move[1] <= live]
+    return free[:1] or within
