@@ -5,36 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from arenafit.graph.model import DType, Operator
 from arenafit.memory.access import PairOverlap, overlaps
 from support import trace_reference as loops
+from support.access import assert_exact
 from support.trace import Trace
 from support.trace_ops import constant, operator, same_padding, tensor, valid_extent
 
 TYPES = st.sampled_from([DType.INT8, DType.INT16, DType.FLOAT32])
 SMALL = st.integers(1, 4)
-
-
-def assert_exact(op: Operator, index: int, trace: Trace) -> None:
-    """The stated distance is safe, all larger ones are, and one byte less is not."""
-    source, target = op.inputs[index], op.outputs[0]
-    assert source is not None
-    found = {pair.input_index: pair for pair in overlaps(op, "reference")}
-    disjoint = target.nbytes
-    if index not in found:
-        assert not trace.survives(disjoint - 1), "an overlap was missed"
-        return
-    low = found[index].low
-    assert found[index].high is None
-    assert -source.nbytes <= low < disjoint
-    for distance in {low, low + 1, low + source.dtype.bits // 8, (low + disjoint) // 2, disjoint}:
-        if distance >= low:
-            assert trace.survives(distance), f"{distance} is not safe, {low} was stated"
-    if low > -source.nbytes:
-        assert not trace.survives(low - 1), f"{low - 1} is safe, {low} was stated"
 
 
 @st.composite
@@ -66,7 +48,6 @@ def window_options(w: dict[str, object], dilated: bool = True) -> dict[str, obje
     return options
 
 
-@settings(max_examples=150, deadline=None)
 @given(windows(), TYPES, SMALL, SMALL, st.sampled_from([1, 1, 2, 3]))
 def test_convolution_distance_is_the_smallest_safe_one(w, dtype, group_depth, filters, groups):
     source = tensor(w["batches"], *w["size"], group_depth * groups, dtype=dtype)
@@ -77,10 +58,9 @@ def test_convolution_distance_is_the_smallest_safe_one(w, dtype, group_depth, fi
     loops.conv_2d(
         trace, source.shape, target.shape, weights.shape, w["stride"], w["dilation"], w["pad"]
     )
-    assert_exact(op, 0, trace)
+    assert_exact(op, trace)
 
 
-@settings(max_examples=150, deadline=None)
 @given(windows(), TYPES, SMALL, st.integers(1, 3))
 def test_depthwise_distance_is_the_smallest_safe_one(w, dtype, depth, multiplier):
     source = tensor(w["batches"], *w["size"], depth, dtype=dtype)
@@ -92,10 +72,9 @@ def test_depthwise_distance_is_the_smallest_safe_one(w, dtype, depth, multiplier
     loops.depthwise_conv_2d(
         trace, source.shape, target.shape, weights.shape, w["stride"], w["dilation"], w["pad"]
     )
-    assert_exact(op, 0, trace)
+    assert_exact(op, trace)
 
 
-@settings(max_examples=150, deadline=None)
 @given(windows(), TYPES, SMALL, st.sampled_from(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))
 def test_pooling_distance_is_the_smallest_safe_one(w, dtype, depth, name):
     assume(w["dilation"] == (1, 1))
@@ -106,20 +85,18 @@ def test_pooling_distance_is_the_smallest_safe_one(w, dtype, depth, name):
     op = operator(name, [source], [target], **options)
     trace = Trace(dtype.bits // 8, dtype.bits // 8)
     loops.pool_2d(trace, source.shape, target.shape, w["kernel"], w["stride"], w["pad"])
-    assert_exact(op, 0, trace)
+    assert_exact(op, trace)
 
 
-@settings(max_examples=60, deadline=None)
 @given(TYPES, SMALL, st.integers(1, 9), st.integers(1, 9))
 def test_fully_connected_distance_is_the_smallest_safe_one(dtype, batches, depth, outputs):
     source, target = tensor(batches, depth, dtype=dtype), tensor(batches, outputs, dtype=dtype)
     op = operator("FULLY_CONNECTED", [source, constant(outputs, depth), None], [target])
     trace = Trace(dtype.bits // 8, dtype.bits // 8)
     loops.fully_connected(trace, batches, depth, outputs)
-    assert_exact(op, 0, trace)
+    assert_exact(op, trace)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(SMALL, st.sampled_from("=ab")), min_size=1, max_size=4), TYPES,
        st.sampled_from(["ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU"]), SMALL)  # fmt: skip
 def test_broadcast_distance_is_the_smallest_safe_one(axes, dtype, name, drop):
@@ -135,7 +112,7 @@ def test_broadcast_distance_is_the_smallest_safe_one(axes, dtype, name, drop):
     loops.broadcast_binary(*traces, a, b)
     for index, trace in enumerate(traces):
         if name != "PRELU" or (index == 0 and a == out):
-            assert_exact(op, index, trace)
+            assert_exact(op, trace, index)
 
 
 CONVERSIONS = [
@@ -157,7 +134,7 @@ def test_elementwise_distance_is_the_smallest_safe_one(name, read, written, shap
     op = operator(name, [tensor(*shape, dtype=read)], [tensor(*shape, dtype=written)])
     trace = Trace(read.bits // 8, written.bits // 8)
     loops.elementwise(trace, op.outputs[0].elements)
-    assert_exact(op, 0, trace)
+    assert_exact(op, trace)
 
 
 @pytest.mark.parametrize(("read", "written"), [
@@ -170,7 +147,7 @@ def test_softmax_distance_is_the_smallest_safe_one(read, written, shape):
     trace = Trace(read.bits // 8, written.bits // 8)
     rows = op.outputs[0].elements // shape[-1]
     loops.softmax(trace, rows, shape[-1], cached=read is not DType.INT8)
-    assert_exact(op, 0, trace)
+    assert_exact(op, trace)
 
 
 def test_reshape_may_only_lie_exactly_on_its_input():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from arenafit.graph.model import Buffer, DType, OpCode, Operator, Tensor
 
-__all__ = ["constant", "operator", "same_padding", "tensor", "valid_extent"]
+__all__ = ["constant", "integers", "operator", "same_padding", "tensor", "valid_extent"]
 
 
 def tensor(*shape: int, dtype: DType = DType.INT8) -> Tensor:
@@ -15,6 +15,15 @@ def constant(*shape: int, dtype: DType = DType.INT8, data: bytes | None = None) 
     held = Tensor("constant", tuple(shape), dtype)
     held.buffer = Buffer(bytes(held.nbytes) if data is None else data)
     return held
+
+
+def integers(*values: int | tuple[int, ...], dtype: DType = DType.INT32) -> Tensor:
+    """A constant vector of numbers, or a matrix of rows of them."""
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    size = dtype.bits // 8
+    data = b"".join(n.to_bytes(size, "little", signed=True) for row in rows for n in row)
+    shape = (len(values), len(rows[0])) if isinstance(values[0], tuple) else (len(values),)
+    return constant(*shape, dtype=dtype, data=data)
 
 
 def operator(

@@ -114,9 +114,9 @@ def _conv_2d(mve: bool) -> Describe:
         if types == (DType.FLOAT32, DType.FLOAT32):
             return REFERENCE["CONV_2D"](op)
         if types == (DType.INT8, DType.INT8):
-            return {0: _conv_s8(conv, mve)}
+            return {(0, 0): _conv_s8(conv, mve)}
         if types == (DType.INT16, DType.INT8) and conv.groups == 1:
-            return {0: _conv_copied(conv)}
+            return {(0, 0): _conv_copied(conv)}
         return _NONE
 
     return describe
@@ -141,12 +141,12 @@ def _depthwise_conv_2d(mve: bool) -> Describe:
             # All kernels but MVE's take a pixel at a time, and its channels in ascending order.
             return by_channel
         if conv.groups == 1 and conv.filters > 1:  # arm_depthwise_conv_to_conv_s8
-            return {0: _conv_s8(conv, mve)}
+            return {(0, 0): _conv_s8(conv, mve)}
         image = conv.image
         dilated = image.rows.dilation > 1 or image.columns.dilation > 1
         if conv.filters > 1 or image.batches > 1 or dilated:
             return by_channel
-        return {0: _depthwise_by_blocks(conv)}
+        return {(0, 0): _depthwise_by_blocks(conv)}
 
     return describe
 
@@ -169,7 +169,7 @@ def _max_pool_2d(op: Operator) -> Description:
     pool = pooling(op)
     if pool is None or op.outputs[0].dtype is DType.FLOAT32:
         return REFERENCE["MAX_POOL_2D"](op)
-    return {0: pool.image.raster(writes(pool.groups * pool.size).then(reads()))}
+    return {(0, 0): pool.image.raster(writes(pool.groups * pool.size).then(reads()))}
 
 
 def _fully_connected(mve: bool) -> Describe:
@@ -192,7 +192,7 @@ def _fully_connected(mve: bool) -> Describe:
             return _NONE
         rank = len(op.outputs[0].shape)
         if op.outputs[0].dtype is DType.INT8 and rank > 2 and matrix.depth % 4 == 0:
-            return {0: product(matrix.rows, matrix.outputs, matrix.depth)}
+            return {(0, 0): product(matrix.rows, matrix.outputs, matrix.depth)}
         return REFERENCE["FULLY_CONNECTED"](op)
 
     return describe

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.order import Accesses, reads, writes
 from arenafit.memory.access.window import Axis, Image
+from arenafit.memory.problem import Bytes
 
 __all__ = [
     "IN_PLACE_ONLY",
     "Describe",
     "Description",
     "InPlaceOnly",
+    "copied",
     "element",
     "elementwise",
     "image",
     "may_alias",
+    "rows_of",
     "spatial_image",
 ]
 
@@ -30,8 +33,8 @@ class InPlaceOnly:
 
 IN_PLACE_ONLY = InPlaceOnly()
 
-Description = Mapping[int, "Accesses | InPlaceOnly"]
-"""Input index -> how that input and output 0 are accessed. Inputs left out must be disjoint."""
+Description = Mapping[tuple[int, int], "Accesses | InPlaceOnly"]
+"""(Input index, output index) -> how the two are accessed. Pairs left out must be disjoint."""
 
 Describe = Callable[[Operator], Description]
 
@@ -51,16 +54,20 @@ def may_alias(read: DType, written: DType) -> bool:
     return _SIGNED.get(read, read) == _SIGNED.get(written, written)
 
 
-def element(read: Tensor, written: Tensor) -> Accesses:
-    """One output element: what it needs is read, then it is written."""
-    del read  # where reads start is all that matters, and that is byte 0
-    return reads().then(writes(written.dtype.bits // 8))
+def element(size: Bytes) -> Accesses:
+    """One output element of `size` bytes: what it needs is read, then it is written."""
+    return reads().then(writes(size))
+
+
+def copied(size: Bytes) -> Accesses:
+    """A memcpy of `size` bytes: source and target must be disjoint, so the write comes first."""
+    return writes(size).then(reads())
 
 
 def elementwise(read: Tensor, written: Tensor) -> Accesses:
     """Output element i from input element i, in ascending order."""
-    step = written.dtype.bits // 8
-    return element(read, written).repeat(written.elements, read.dtype.bits // 8, step)
+    size = written.dtype.bits // 8
+    return element(size).repeat(written.elements, read.dtype.bits // 8, size)
 
 
 def image(

@@ -22,6 +22,10 @@ KERNELS: dict[str, tuple[Mapping[str, Describe], ...]] = {
 """Kernel set -> the tables of descriptions that must all allow an overlap."""
 
 
+_Pair = tuple[int, int]  # input index, output index
+_Range = tuple[Bytes, "Bytes | None"]  # low and high of offset(input) - offset(output)
+
+
 @dataclass(frozen=True, slots=True)
 class PairOverlap:
     """Input `input_index` and output `output_index` of an operator may share bytes.
@@ -49,38 +53,35 @@ def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
     tables = KERNELS.get(kernels)
     if tables is None:
         raise UsageError(f"unknown kernels {kernels!r}: choose from {', '.join(KERNELS)}")
-    if len(op.outputs) != 1:
-        return []
     ranges = [_limits(op, table) for table in tables]
-    found: dict[int, tuple[Bytes, Bytes | None]] = {}
-    for index in set.intersection(*(set(limits) for limits in ranges)):
-        met = _meet([limits[index] for limits in ranges])
+    found: dict[_Pair, _Range] = {}
+    for pair in set.intersection(*(set(limits) for limits in ranges)):
+        met = _meet([limits[pair] for limits in ranges])
         if met is not None:
-            found[index] = met
-    pairs = []
-    for index in sorted(found):
-        twins = [i for i, t in enumerate(op.inputs) if t is op.inputs[index]]
-        met = _meet([found[i] for i in twins]) if all(i in found for i in twins) else None
+            found[pair] = met
+    result = []
+    for source, target in sorted(found):
+        twins = [(i, target) for i, t in enumerate(op.inputs) if t is op.inputs[source]]
+        met = _meet([found[pair] for pair in twins]) if found.keys() >= set(twins) else None
         if met is not None:
-            pairs.append(PairOverlap(index, 0, *met))
-    return pairs
+            result.append(PairOverlap(source, target, *met))
+    return result
 
 
-def _limits(op: Operator, table: Mapping[str, Describe]) -> dict[int, tuple[Bytes, Bytes | None]]:
-    """Input index -> (low, high) by one table, for pairs that can share at least a byte."""
+def _limits(op: Operator, table: Mapping[str, Describe]) -> dict[_Pair, _Range]:
+    """The limits that one table gives, for pairs that can share at least a byte."""
     describe = table.get(op.name)
-    target = op.outputs[0]
-    if describe is None or not _placeable(target):
+    if describe is None or not op.inputs or not op.outputs:
         return {}
-    limits: dict[int, tuple[Bytes, Bytes | None]] = {}
-    for index, accesses in describe(op).items():
-        source = op.inputs[index]
-        if source is None or not _placeable(source) or not may_alias(source.dtype, target.dtype):
+    limits: dict[_Pair, _Range] = {}
+    for (index, output), accesses in describe(op).items():
+        source, target = op.inputs[index], op.outputs[output]
+        if source is None or not _placeable(source) or not _placeable(target):
             continue
         if isinstance(accesses, InPlaceOnly):
-            limits[index] = (0, 0)
-        elif accesses.distance < target.nbytes:
-            limits[index] = (max(accesses.distance, -source.nbytes), None)
+            limits[index, output] = (0, 0)
+        elif accesses.distance < target.nbytes and may_alias(source.dtype, target.dtype):
+            limits[index, output] = (max(accesses.distance, -source.nbytes), None)
     return limits
 
 
@@ -88,9 +89,7 @@ def _placeable(tensor: Tensor) -> bool:
     return not tensor.is_constant and not tensor.is_variable and tensor.nbytes > 0
 
 
-def _meet(
-    ranges: list[tuple[Bytes, Bytes | None]],
-) -> tuple[Bytes, Bytes | None] | None:
+def _meet(ranges: list[_Range]) -> _Range | None:
     """The intersection of ranges (low, high), None if it is empty."""
     low = max(low for low, _ in ranges)
     highs = [high for _, high in ranges if high is not None]

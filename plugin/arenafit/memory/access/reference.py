@@ -20,6 +20,7 @@ from arenafit.memory.access.describe import (
     rows_of,
     spatial_image,
 )
+from arenafit.memory.access.movement import MOVEMENT
 from arenafit.memory.access.order import Accesses, reads, writes
 from arenafit.memory.access.window import Image
 
@@ -87,9 +88,9 @@ def _conv_2d(op: Operator) -> Description:
     if conv is None:
         return _NONE
     size = conv.size
-    group = reads().then(writes(size)).repeat(conv.filters, 0, size)
+    group = element(size).repeat(conv.filters, 0, size)
     pixel = group.repeat(conv.groups, conv.group_depth * size, conv.filters * size)
-    return {0: conv.image.raster(pixel)}
+    return {(0, 0): conv.image.raster(pixel)}
 
 
 def depthwise(op: Operator) -> Convolution | None:
@@ -111,9 +112,9 @@ def _depthwise_conv_2d(op: Operator) -> Description:
     conv = depthwise(op)
     if conv is None:
         return _NONE
-    channel = reads().then(writes(conv.size)).repeat(conv.filters, 0, conv.size)
+    channel = element(conv.size).repeat(conv.filters, 0, conv.size)
     pixel = channel.repeat(conv.groups, conv.size, conv.filters * conv.size)
-    return {0: conv.image.raster(pixel)}
+    return {(0, 0): conv.image.raster(pixel)}
 
 
 def pooling(op: Operator) -> Convolution | None:
@@ -130,8 +131,8 @@ def _pool_2d(op: Operator) -> Description:
     pool = pooling(op)
     if pool is None:
         return _NONE
-    pixel = reads().then(writes(pool.size)).repeat(pool.groups, pool.size, pool.size)
-    return {0: pool.image.raster(pixel)}
+    pixel = element(pool.size).repeat(pool.groups, pool.size, pool.size)
+    return {(0, 0): pool.image.raster(pixel)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,8 @@ def _fully_connected(op: Operator) -> Description:
     if product is None:
         return _NONE
     size = product.size
-    row = reads().then(writes(size)).repeat(product.outputs, 0, size)
-    return {0: row.repeat(product.rows, product.depth * size, product.outputs * size)}
+    row = element(size).repeat(product.outputs, 0, size)
+    return {(0, 0): row.repeat(product.rows, product.depth * size, product.outputs * size)}
 
 
 def broadcast(op: Operator, read: int, other: int) -> Accesses | None:
@@ -194,12 +195,12 @@ def broadcast(op: Operator, read: int, other: int) -> Accesses | None:
         step_a, step_b, step_out = step_a * x, step_b * y, step_out * o
     read_size, write_size = mine.dtype.bits // 8, target.dtype.bits // 8
     if not loops:
-        return element(mine, target)
+        return element(write_size)
     extent, inner, _, _ = loops[0]
     if inner == 0:
         result = reads().then(writes(write_size).repeat(extent, 0, write_size))
     else:
-        result = element(mine, target).repeat(extent, read_size, write_size)
+        result = element(write_size).repeat(extent, read_size, write_size)
     for extent, step, _, step_out in loops[1:]:
         result = result.repeat(extent, step * read_size, step_out * write_size)
     return result
@@ -218,8 +219,8 @@ def _binary(*types: DType) -> Describe:
         second = op.inputs[1]
         if second is None or second.dtype != op.outputs[0].dtype:
             return _NONE
-        orders = {0: broadcast(op, 0, 1), 1: broadcast(op, 1, 0)}
-        return {index: order for index, order in orders.items() if order is not None}
+        orders = {(0, 0): broadcast(op, 0, 1), (1, 0): broadcast(op, 1, 0)}
+        return {pair: order for pair, order in orders.items() if order is not None}
 
     return describe
 
@@ -229,7 +230,7 @@ def _prelu(op: Operator) -> Description:
     source = _same_shape(op)
     if source is None or _source(op) is None or len(op.inputs) != 2:
         return _NONE
-    return {0: elementwise(source, op.outputs[0])}
+    return {(0, 0): elementwise(source, op.outputs[0])}
 
 
 def _unary(*types: DType) -> Describe:
@@ -239,7 +240,7 @@ def _unary(*types: DType) -> Describe:
         source = _same_shape(op)
         if source is None or _source(op, types) is None:
             return _NONE
-        return {0: elementwise(source, op.outputs[0])}
+        return {(0, 0): elementwise(source, op.outputs[0])}
 
     return describe
 
@@ -251,7 +252,7 @@ def _converting(*types: tuple[DType, DType]) -> Describe:
         source = _same_shape(op)
         if source is None or (source.dtype, op.outputs[0].dtype) not in types:
             return _NONE
-        return {0: elementwise(source, op.outputs[0])}
+        return {(0, 0): elementwise(source, op.outputs[0])}
 
     return describe
 
@@ -268,8 +269,23 @@ def _softmax(op: Operator) -> Description:
         return _NONE
     rows, depth = rows_of(source)
     read_size, write_size = source.dtype.bits // 8, target.dtype.bits // 8
-    row = reads().then(element(source, target).repeat(depth, read_size, write_size))
-    return {0: row.repeat(rows, depth * read_size, depth * write_size)}
+    row = reads().then(element(write_size).repeat(depth, read_size, write_size))
+    return {(0, 0): row.repeat(rows, depth * read_size, depth * write_size)}
+
+
+def _row_by_row(op: Operator) -> Description:
+    """log_softmax.h, l2normalization.h: passes that only read, then one that writes."""
+    return _softmax(op) if _source(op, (DType.INT8, DType.FLOAT32)) is not None else _NONE
+
+
+def _transpose_conv(op: Operator) -> Description:
+    """integer_ops/transpose_conv.h: sums go to scratch; the output is written at the end."""
+    source = op.inputs[2] if len(op.inputs) > 2 else None
+    if source is None or len(op.outputs) != 1 or op.outputs[0].dtype is not source.dtype:
+        return _NONE
+    if source.dtype not in (DType.INT8, DType.INT16):
+        return _NONE
+    return {(2, 0): reads().then(writes(op.outputs[0].nbytes))}
 
 
 def _reshape(op: Operator) -> Description:
@@ -277,12 +293,13 @@ def _reshape(op: Operator) -> Description:
     source = _source(op, tuple(DType))
     if source is None or source.nbytes != op.outputs[0].nbytes or math.prod(source.shape) < 1:
         return _NONE
-    return {0: IN_PLACE_ONLY}
+    return {(0, 0): IN_PLACE_ONLY}
 
 
 _I8, _U8, _I16, _I32, _F32 = DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.FLOAT32
 
 REFERENCE: dict[str, Describe] = {
+    **MOVEMENT,
     "CONV_2D": _conv_2d,
     "DEPTHWISE_CONV_2D": _depthwise_conv_2d,
     "MAX_POOL_2D": _pool_2d,
@@ -319,6 +336,9 @@ REFERENCE: dict[str, Describe] = {
     ),
     "DEQUANTIZE": _converting((_I8, _F32), (_U8, _F32)),
     "SOFTMAX": _softmax,
+    "LOG_SOFTMAX": _row_by_row,
+    "L2_NORMALIZATION": _row_by_row,
+    "TRANSPOSE_CONV": _transpose_conv,
     "RESHAPE": _reshape,
 }  # fmt: skip
 """Builtin operator -> its description for the reference kernels."""
