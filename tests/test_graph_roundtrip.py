@@ -17,7 +17,7 @@ from arenafit.graph.offline import offline_plan
 from arenafit.graph.reader import decode
 from arenafit.graph.writer import encode
 from arenafit.runtime import Session, available
-from arenafit.runtime.verify import verify
+from arenafit.runtime.verification import verify
 from support.builder import GraphBuilder
 from support.compare import describe, equal
 from support.zoo import each_zoo_model, zoo_model

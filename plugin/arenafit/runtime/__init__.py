@@ -8,7 +8,7 @@ two halves, the first of which can run early.
 from arenafit.errors import RuntimeUnavailable
 from arenafit.runtime.interface import Interface, Measured, Port
 from arenafit.runtime.session import Session, available, unavailable_reason
-from arenafit.runtime.verify import Reference, Verification, record, verify
+from arenafit.runtime.verification import Reference, Verification, record, verify
 
 __all__ = [
     "Interface",

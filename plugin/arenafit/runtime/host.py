@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from arenafit.runtime.interface import Measured
 from arenafit.runtime.session import Oracle, Session, available
-from arenafit.runtime.verify import Reference, Verification, record
+from arenafit.runtime.verification import Reference, Verification, record
 
 __all__ = ["Host", "best_oracle"]
 

@@ -5,6 +5,8 @@ lives; afterwards others lie on its bytes. A model that ends there makes it a gr
 output. Every operator of the prefix finds its tensors at the same offsets
 as in the whole model; only what the plan leaves to TFLM's own planner (offset -1,
 and scratch) may lie elsewhere.
+
+Tensors correspond by name: a pass that changes what a tensor holds must rename it.
 """
 
 from __future__ import annotations

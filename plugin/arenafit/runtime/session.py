@@ -20,7 +20,7 @@ from arenafit.runtime.protocol import ProtocolError
 
 if TYPE_CHECKING:
     from arenafit.runtime.protocol import Array
-    from arenafit.runtime.verify import Verification
+    from arenafit.runtime.verification import Verification
 
 __all__ = ["Oracle", "Session", "available", "unavailable_reason"]
 
@@ -180,7 +180,7 @@ class Session:
 
     def verify(self, reference: bytes, model: bytes, **settings: Any) -> Verification:
         """Short for `arenafit.runtime.verify`, in this session."""
-        from arenafit.runtime.verify import verify
+        from arenafit.runtime.verification import verify
 
         return verify(self, reference, model, **settings)
 

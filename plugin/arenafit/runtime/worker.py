@@ -18,6 +18,7 @@ import json
 import os
 import resource
 import signal
+import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -113,6 +114,8 @@ def _send(answers: BinaryIO, header: dict[str, Any], blobs: list[bytes] | None =
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, (struct.error, TypeError)):  # flatbuffers' own ways of saying so
+        return "the file is truncated or corrupt"
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
