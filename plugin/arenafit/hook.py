@@ -116,7 +116,7 @@ def _converter_classes() -> list[type]:
         import tensorflow as tf
     except ImportError as error:
         raise UsageError(
-            f"hook needs TensorFlow: pip install arenafit[convert] ({error})"
+            f"hook needs TensorFlow: pip install 'arenafit[convert]' ({error})"
         ) from None
     public = [tf.lite.TFLiteConverter, tf.compat.v1.lite.TFLiteConverter]
     # The converters that from_keras_model() and its like return are no subclasses of the
