@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from arenafit.graph.model import DType, Operator
@@ -13,78 +13,45 @@ from arenafit.memory.access import PairOverlap, overlaps
 from support import trace_reference as loops
 from support.access import assert_exact
 from support.trace import Trace
-from support.trace_ops import constant, operator, same_padding, tensor, valid_extent
+from support.trace_ops import constant, operator, tensor
+from support.windows import windows
 
 TYPES = st.sampled_from([DType.INT8, DType.INT16, DType.FLOAT32])
 SMALL = st.integers(1, 4)
 
 
-@st.composite
-def windows(draw: st.DrawFn) -> dict[str, object]:
-    """Extents, kernel, stride, dilation, padding of a sliding window that fits."""
-    size, kernel, stride, dilation = (draw(st.tuples(s, s)) for s in (
-        st.integers(1, 7), st.integers(1, 4), st.integers(1, 3), st.integers(1, 2)))  # fmt: skip
-    same = draw(st.booleans())
-    out, pad = [], []
-    for axis in (0, 1):
-        if same:
-            extent, before = same_padding(size[axis], kernel[axis], stride[axis], dilation[axis])
-        else:
-            extent, before = valid_extent(size[axis], kernel[axis], stride[axis], dilation[axis]), 0
-        assume(extent >= 1)
-        out.append(extent)
-        pad.append(before)
-    return {
-        "size": size, "out": tuple(out), "kernel": kernel, "stride": stride,
-        "dilation": dilation, "pad": tuple(pad), "padding": 0 if same else 1,
-        "batches": draw(st.integers(1, 2)),
-    }  # fmt: skip
-
-
-def window_options(w: dict[str, object], dilated: bool = True) -> dict[str, object]:
-    options = {"stride_h": w["stride"][0], "stride_w": w["stride"][1], "padding": w["padding"]}
-    if dilated:
-        options["dilation_h_factor"], options["dilation_w_factor"] = w["dilation"]
-    return options
-
-
 @given(windows(), TYPES, SMALL, SMALL, st.sampled_from([1, 1, 2, 3]))
 def test_convolution_distance_is_the_smallest_safe_one(w, dtype, group_depth, filters, groups):
-    source = tensor(w["batches"], *w["size"], group_depth * groups, dtype=dtype)
-    target = tensor(w["batches"], *w["out"], filters * groups, dtype=dtype)
-    weights = constant(filters * groups, *w["kernel"], group_depth)
-    op = operator("CONV_2D", [source, weights, None], [target], **window_options(w))
+    source = tensor(w.batches, *w.size, group_depth * groups, dtype=dtype)
+    target = tensor(w.batches, *w.out, filters * groups, dtype=dtype)
+    weights = constant(filters * groups, *w.kernel, group_depth)
+    op = operator("CONV_2D", [source, weights, None], [target], **w.options())
     trace = Trace(dtype.bits // 8, dtype.bits // 8)
-    loops.conv_2d(
-        trace, source.shape, target.shape, weights.shape, w["stride"], w["dilation"], w["pad"]
-    )
+    loops.conv_2d(trace, source.shape, target.shape, weights.shape, w.stride, w.dilation, w.pad)
     assert_exact(op, trace)
 
 
 @given(windows(), TYPES, SMALL, st.integers(1, 3))
 def test_depthwise_distance_is_the_smallest_safe_one(w, dtype, depth, multiplier):
-    source = tensor(w["batches"], *w["size"], depth, dtype=dtype)
-    target = tensor(w["batches"], *w["out"], depth * multiplier, dtype=dtype)
-    weights = constant(1, *w["kernel"], depth * multiplier)
-    options = window_options(w) | {"depth_multiplier": multiplier}
+    source = tensor(w.batches, *w.size, depth, dtype=dtype)
+    target = tensor(w.batches, *w.out, depth * multiplier, dtype=dtype)
+    weights = constant(1, *w.kernel, depth * multiplier)
+    options = w.options() | {"depth_multiplier": multiplier}
     op = operator("DEPTHWISE_CONV_2D", [source, weights, None], [target], **options)
     trace = Trace(dtype.bits // 8, dtype.bits // 8)
     loops.depthwise_conv_2d(
-        trace, source.shape, target.shape, weights.shape, w["stride"], w["dilation"], w["pad"]
+        trace, source.shape, target.shape, weights.shape, w.stride, w.dilation, w.pad
     )
     assert_exact(op, trace)
 
 
-@given(windows(), TYPES, SMALL, st.sampled_from(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))
+@given(windows(dilation=1), TYPES, SMALL, st.sampled_from(["MAX_POOL_2D", "AVERAGE_POOL_2D"]))
 def test_pooling_distance_is_the_smallest_safe_one(w, dtype, depth, name):
-    assume(w["dilation"] == (1, 1))
-    source = tensor(w["batches"], *w["size"], depth, dtype=dtype)
-    target = tensor(w["batches"], *w["out"], depth, dtype=dtype)
-    options = window_options(w, dilated=False)
-    options |= {"filter_height": w["kernel"][0], "filter_width": w["kernel"][1]}
-    op = operator(name, [source], [target], **options)
+    source = tensor(w.batches, *w.size, depth, dtype=dtype)
+    target = tensor(w.batches, *w.out, depth, dtype=dtype)
+    op = operator(name, [source], [target], **w.pool_options())
     trace = Trace(dtype.bits // 8, dtype.bits // 8)
-    loops.pool_2d(trace, source.shape, target.shape, w["kernel"], w["stride"], w["pad"])
+    loops.pool_2d(trace, source.shape, target.shape, w.kernel, w.stride, w.pad)
     assert_exact(op, trace)
 
 
