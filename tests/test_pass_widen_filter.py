@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arenafit.graph import Model, Quantization, load, save
+from arenafit.graph import DType, Model, Quantization, load, save
 from arenafit.passes import run_passes, widen_filter
 from support.builder import GraphBuilder
 from support.rewriting import names, rewritten, same_bytes, tflm
@@ -91,13 +91,30 @@ def test_a_pad_below_the_peak_stays_since_nothing_would_be_won() -> None:
 def test_a_pad_stays_while_another_operator_holds_the_same_peak() -> None:
     g = GraphBuilder(seed=3)
     y = g.pad(g.input((1, 4, 4, 4)), ALL_SIDES)
-    z = g.conv(y, 2, 3, 2, padding="VALID")  # PAD: 64 + 144 bytes alive
-    g.output(g.reshape(g.reshape(g.conv(z, 50), (200,)), (1, 200)))
+    z = g.conv(y, 2, 3, 2, padding="VALID")  # at PAD, 64 + 144 bytes are alive
+    g.output(g.conv(z, 50))  # and here 8 + 200
     model = g.model()
     assert_left_alone(model)
     model.main.operators = model.main.operators[:2]
     model.main.outputs = [z]
     assert rewritten(model, widen_filter.run)[1] == 1
+
+
+def test_outputs_count_until_the_end_when_the_peak_is_sought() -> None:
+    g = GraphBuilder(seed=3)
+    y = g.pad(g.input((1, 4, 4, 4)), ALL_SIDES)
+    z = g.conv(y, 2, 3, 2, padding="VALID")  # at PAD, 64 + 144 bytes are alive
+    g.output(g.conv(z, 40), g.conv(z, 12))  # at the last operator, 8 + 160 + 48
+    assert_left_alone(g.model())
+
+
+def test_a_filter_of_half_bytes_stays() -> None:
+    model = pytorch_style().model()
+    weights = model.main.operators[1].inputs[1]
+    assert weights is not None and weights.buffer is not None and weights.buffer.data is not None
+    weights.dtype = DType.INT4
+    weights.buffer.data = weights.buffer.data[: weights.nbytes]
+    assert_left_alone(model)
 
 
 def test_what_same_can_express_is_left_to_fold_pad() -> None:

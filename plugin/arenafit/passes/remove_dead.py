@@ -4,7 +4,7 @@ Acts when all of these hold:
 
 1. The operator is a builtin that computes its outputs from its inputs alone: listed in
    `_PURE`, so that an operator which this file does not know is kept.
-2. It has at least one output; none of its outputs is read by an operator, is an output of
+2. None of its outputs is read by an operator, is an output of
    the subgraph, or is named by a signature.
 3. It touches no variable tensor.
 
@@ -64,6 +64,5 @@ def _dead_operators(subgraph: Subgraph, known: set[Tensor]) -> list[Operator]:
 
 
 def _is_pure(op: Operator) -> bool:
-    if op.name not in _PURE or not op.outputs:
-        return False
-    return not any(t.is_variable for t in [*op.inputs, *op.outputs] if t is not None)
+    touched = [t for t in [*op.inputs, *op.outputs] if t is not None]
+    return op.name in _PURE and not any(tensor.is_variable for tensor in touched)

@@ -6,7 +6,7 @@ round, when all of these hold:
 1. It provably copies its input, element by element in order:
    RESHAPE, SQUEEZE, EXPAND_DIMS to whatever shape;
    PAD, PADV2, MIRROR_PAD of nothing;
-   SLICE from 0, STRIDED_SLICE with steps of 1, of everything;
+   SLICE, and STRIDED_SLICE with steps of 1, of everything;
    TRANSPOSE whose permutation moves no dimension but those of extent 1;
    CONCATENATION of one tensor, SPLIT and SPLIT_V into one;
    CAST to the same type, QUANTIZE of int8 or int16 to the same scale and zero point;
@@ -80,14 +80,12 @@ def _copies(op: Operator, source: Tensor) -> bool:
     """Rule 1 for the operators whose output has the shape of their input."""
     if op.name in ("PAD", "PADV2", "MIRROR_PAD"):
         return len(op.inputs) > 1 and _all(op.inputs[1], 0)
-    if op.name == "SLICE":
-        return len(op.inputs) == 3 and _all(op.inputs[1], 0)
     if op.name == "STRIDED_SLICE":
         masks = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask", "offset")
         return len(op.inputs) == 4 and _all(op.inputs[3], 1) and not any(map(op.option, masks))
     if op.name == "CONCATENATION":
-        return len(op.inputs) == 1 and _unclamped(op)
-    if op.name in ("SPLIT", "SPLIT_V"):
+        return _unclamped(op)
+    if op.name in ("SLICE", "SPLIT", "SPLIT_V"):
         return True
     if op.name == "CAST":
         return source.dtype in _CASTABLE

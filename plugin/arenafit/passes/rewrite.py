@@ -104,13 +104,11 @@ def replace_uses(readers: Iterable[Operator], old: Tensor, new: Tensor) -> None:
 def merge_into(model: Model, subgraph: Subgraph, op: Operator, source: Tensor) -> bool:
     """Delete `op`, whose only output holds the very bytes, shape and type of `source`.
 
-    One of the two tensors takes the place of the other. False, and nothing done, where
-    both must stay: the world outside knows both, or the one that would be written in the
-    other's place is no plain activation.
+    One of the two tensors takes the place of the other; neither may be a variable. False,
+    and nothing done, where both must stay: the world outside knows both, or knows the
+    output, and no operator could write it in the source's place.
     """
     copy = op.outputs[0]
-    if source.is_variable or copy.is_variable or source is copy:
-        return False
     known = anchored(model, subgraph)
     if copy not in known:
         replace_uses(subgraph.operators, copy, source)
