@@ -112,7 +112,7 @@ def loop_model() -> Model:
     flag = cond.op("LESS", [c, cond.const([[100.0] * 8], DType.FLOAT32)], (1, 8), dtype=DType.BOOL)
     cond.output(flag)
     b = body.input((1, 8))
-    body.output(body.add(b, b))
+    body.output(body.add(b, body.const([[60.0] * 8], DType.FLOAT32)))
     [result] = g.while_(cond, body, [x])
     g.output(g.add(result, held))
     return g.model()

@@ -37,7 +37,7 @@ the default, which is safe on TFLM's reference kernels and on CMSIS-NN alike.
 examples:
   arenafit optimize model.tflite -o smaller.tflite
   arenafit optimize model.tflite -o smaller.tflite --kernels reference --report report.json
-  arenafit optimize model.tflite -o smaller.tflite --board nano33ble
+  arenafit optimize model.tflite -o smaller.tflite --board arduino-nano-33-ble-sense
   arenafit optimize model.tflite -o smaller.tflite --ram-limit 64K
 """
 
@@ -137,7 +137,7 @@ def _add_optimize(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="who places the tensors: optimal (default) with a proof, greedy = TFLM's own "
         "planner, pingpong = two ends in turn, a baseline",
     )
-    add.add_argument("--board", metavar="NAME|FILE.yaml", help="fail unless the arena fits its RAM")
+    add.add_argument("--board", metavar="NAME|FILE.yaml", help="fail unless it fits the board")
     add.add_argument(
         "--ram-limit", metavar="BYTES", help="fail unless the arena fits; 65536, 64K and 1M work"
     )
@@ -267,7 +267,7 @@ def _optimize(arguments: argparse.Namespace) -> int:
         "disable": arguments.disable,
         "plan": arguments.plan,
         "verify": not arguments.no_verify,
-        "ram_limit": _ram_limit(arguments),
+        **_limits(arguments),
     }
     parse_options(**choices)
     _check_writable(arguments.output)
@@ -282,15 +282,16 @@ def _optimize(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ram_limit(arguments: argparse.Namespace) -> int | None:
-    limits = []
-    if arguments.ram_limit is not None:
-        limits.append(parse_bytes(arguments.ram_limit))
+def _limits(arguments: argparse.Namespace) -> dict[str, int | None]:
+    ram = [] if arguments.ram_limit is None else [parse_bytes(arguments.ram_limit)]
+    flash = None
     if arguments.board is not None:
         from arenafit.boards import load_board
 
-        limits.append(load_board(arguments.board).ram_bytes)
-    return min(limits, default=None)
+        board = load_board(arguments.board)
+        ram.append(board.ram_bytes)
+        flash = board.flash_bytes
+    return {"ram_limit": min(ram, default=None), "flash_limit": flash}
 
 
 def _verify(arguments: argparse.Namespace) -> int:

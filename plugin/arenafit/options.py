@@ -25,6 +25,7 @@ class Options:
         plan: who places the tensors: "optimal" (with a proof where it can be had),
             "greedy" (TFLM's own planner, no plan in the file), "pingpong" (a baseline).
         ram_limit: fail unless the whole arena (head and tail) fits in so many bytes.
+        flash_limit: fail unless the file fits in so many bytes.
         verify: run IN and OUT in the real TFLM and compare every output byte.
         inputs: how many structured inputs to compare on.
         seconds: time for each of the searches, after which the best found is taken.
@@ -35,6 +36,7 @@ class Options:
     disable: frozenset[str] = frozenset()
     plan: str = "optimal"
     ram_limit: int | None = None
+    flash_limit: int | None = None
     verify: bool = True
     inputs: int = 8
     seconds: float = 10.0
@@ -49,8 +51,9 @@ class Options:
         known = (*(step.name for step in PIPELINE), *STEPS)
         for name in self.disable:
             _one_of("disable", name, known)
-        if self.ram_limit is not None and self.ram_limit <= 0:
-            raise UsageError(f"ram_limit: {self.ram_limit} is not a positive number of bytes")
+        for what, limit in (("ram_limit", self.ram_limit), ("flash_limit", self.flash_limit)):
+            if limit is not None and limit <= 0:
+                raise UsageError(f"{what}: {limit} is not a positive number of bytes")
         if self.inputs < 1:
             raise UsageError(f"inputs: {self.inputs} is not at least 1")
 

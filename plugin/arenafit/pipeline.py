@@ -324,16 +324,22 @@ def _report(
         flash=Flash(len(work.stock.data), len(chosen.data)),
         notes=work.notes,
     )
-    _check_limit(report, work.options.ram_limit)
+    _check_limits(report, work.options)
     return report
 
 
-def _check_limit(report: Report, limit: Bytes | None) -> None:
+def _check_limits(report: Report, options: Options) -> None:
     total = report.after.total
     need = report.after.head if total is None else total
+    limit = options.ram_limit
     if limit is not None and need > limit:
         what = "arena" if total is not None else "head of the arena (its tail is not known here)"
         raise CheckFailed(
             f"the {what} takes {need:,} bytes, {need - limit:,} over the limit of {limit:,}; "
             f"{report.binding} binds"
+        )
+    size, flash = report.flash.after, options.flash_limit
+    if flash is not None and size > flash:
+        raise CheckFailed(
+            f"the file takes {size:,} bytes, {size - flash:,} over the flash of {flash:,}"
         )

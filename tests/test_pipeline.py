@@ -1,0 +1,233 @@
+"""From IN to OUT: smaller, never worse, bit for bit the same, and each switch switches."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+import arenafit
+from arenafit.candidates import Candidate, best_first, predict_head
+from arenafit.errors import CheckFailed, ModelError, UsageError
+from arenafit.graph import Model, load, save
+from arenafit.memory.problem import Placement
+from arenafit.options import Options
+from arenafit.runtime import available
+from support.builder import GraphBuilder
+from test_lifetimes import MODELS
+
+needs_tflm = pytest.mark.skipif(not available(), reason="the tflite-micro wheel is not installed")
+
+
+def mobilenet_like() -> Model:
+    g = GraphBuilder(seed=11)
+    x = g.input((1, 32, 32, 3))
+    y = g.conv(x, 8, kernel=3, stride=2, activation="RELU6")
+    for channels, stride in ((16, 1), (24, 2), (24, 1), (32, 2)):
+        y = g.depthwise(y, kernel=3, stride=stride, activation="RELU6")
+        y = g.conv(y, channels, activation="RELU6")
+    g.output(g.softmax(g.fully_connected(g.mean(y), 10)))
+    return g.model()
+
+
+def wide_cell() -> Model:
+    """Branches that the file runs side by side; one after the other they need less."""
+    g = GraphBuilder(seed=12)
+    x = g.input((1, 16, 16, 8))
+    wide = [g.conv(x, 32) for _ in range(4)]
+    narrow = [g.conv(w, 4) for w in wide]
+    for tensor in narrow:
+        tensor.quantization = narrow[0].quantization
+    g.output(g.concat(narrow))
+    return g.model()
+
+
+def padded() -> Model:
+    g = GraphBuilder(seed=13)
+    x = g.input((1, 32, 32, 4))
+    y = g.conv(x, 8)
+    y = g.pad(y, [(0, 0), (0, 1), (0, 1), (0, 0)])
+    g.output(g.conv(y, 8, kernel=3, stride=2, padding="VALID"))
+    return g.model()
+
+
+@needs_tflm
+@pytest.mark.parametrize("kernels", ["any", "reference", "cmsis_nn"])
+@pytest.mark.parametrize("make", [*MODELS, mobilenet_like, wide_cell, padded], ids=lambda m: m.__name__)  # fmt: skip
+def test_out_is_never_worse_and_bit_identical(make: Callable[[], Model], kernels: str) -> None:
+    data = save(make())
+    out, report = arenafit.optimize(data, kernels=kernels)
+    before, after = report.before, report.after
+    assert before.measured and after.measured
+    assert after.head <= before.head
+    assert after.total is not None and before.total is not None and after.total <= before.total
+    assert after.startup is not None and before.startup is not None
+    assert after.startup <= before.startup
+    assert report.verified.bit_exact is True
+    assert report.bound <= after.head
+    assert out == data or report.verified.inputs == 8
+
+
+@needs_tflm
+def test_overlap_order_and_padding_each_pay_where_they_should() -> None:
+    heads = {}
+    for make in (mobilenet_like, wide_cell, padded):
+        _, report = arenafit.optimize(save(make()), kernels="reference")
+        heads[make.__name__] = (report.before.head, report.after.head, report.optimal)
+    assert heads == PINNED
+    assert all(after < before for before, after, _ in heads.values())
+
+
+# Stock head, head of OUT, proved optimal: exact bytes, so that a change for the worse is seen.
+PINNED = {
+    "mobilenet_like": (8192, 4112, True),
+    "wide_cell": (34816, 12304, True),
+    "padded": (16912, 8224, True),
+}
+
+SWITCHES = [
+    ("overlap", mobilenet_like),
+    ("reorder", wide_cell),
+    ("fold-pad", padded),
+]
+
+
+@needs_tflm
+@pytest.mark.parametrize(("name", "make"), SWITCHES, ids=[name for name, _ in SWITCHES])
+def test_a_step_that_is_disabled_does_not_happen(name: str, make: Callable[[], Model]) -> None:
+    data = save(make())
+    _, whole = arenafit.optimize(data, kernels="reference")
+    _, without = arenafit.optimize(data, kernels="reference", disable=name)
+    assert whole.after.head < without.after.head
+    assert name not in [step.name for step in without.passes]
+
+
+@needs_tflm
+@pytest.mark.parametrize(("name", "make"), SWITCHES, ids=[name for name, _ in SWITCHES])
+def test_each_step_helps_alone(name: str, make: Callable[[], Model]) -> None:
+    from arenafit.options import STEPS
+    from arenafit.passes import PIPELINE
+
+    others = {*(step.name for step in PIPELINE), *STEPS} - {name}
+    _, report = arenafit.optimize(save(make()), kernels="reference", disable=others)
+    assert report.after.head < report.before.head
+
+
+@needs_tflm
+def test_the_plans_order_by_what_they_save() -> None:
+    data = save(mobilenet_like())
+    heads = {
+        plan: arenafit.optimize(data, kernels="reference", plan=plan)[1].after.head
+        for plan in ("optimal", "greedy", "pingpong")
+    }
+    assert heads["optimal"] < heads["pingpong"]
+    assert heads["optimal"] < heads["greedy"]
+
+
+@needs_tflm
+def test_an_existing_plan_is_kept_where_it_is_as_good_and_replaced_where_it_is_not() -> None:
+    planned, _ = arenafit.optimize(save(mobilenet_like()), kernels="reference")
+    assert load(planned).has_offline_plan
+    again, report = arenafit.optimize(planned, kernels="reference")
+    assert again == planned
+    assert report.after.head == report.before.head
+
+    wasteful = load(planned)
+    for tensor in wasteful.main.tensors:
+        if tensor.offline_offset >= 0:
+            tensor.offline_offset += 4096
+    out, report = arenafit.optimize(save(wasteful), kernels="reference")
+    assert report.before.head == report.after.head + 4096
+    assert predict_head(load(out), "reference") == report.after.head
+
+
+@needs_tflm
+def test_what_does_not_fit_fails_with_the_excess_and_the_operator() -> None:
+    data = save(mobilenet_like())
+    _, report = arenafit.optimize(data)
+    assert report.after.total is not None
+    arenafit.optimize(data, ram_limit=report.after.total)
+    with pytest.raises(CheckFailed, match=r"1 over the limit .* operator \d+ \(\w+ to .* binds"):
+        arenafit.optimize(data, ram_limit=report.after.total - 1)
+
+
+@needs_tflm
+def test_a_result_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control of verification: a pass that changes a weight."""
+    from arenafit import pipeline
+
+    def sabotage(model: Model, *_: object) -> None:
+        weights = next(t for t in model.main.tensors if t.is_constant and t.elements > 100)
+        assert weights.buffer is not None and weights.buffer.data is not None
+        weights.buffer = dataclasses.replace(
+            weights.buffer, data=bytes(255 - b for b in weights.buffer.data)
+        )
+
+    monkeypatch.setattr(pipeline, "run_passes", sabotage)
+    with pytest.raises(CheckFailed, match="not be bit-identical"):
+        arenafit.optimize(save(mobilenet_like()), kernels="reference")
+
+
+@needs_tflm
+def test_an_unsound_plan_is_refused_by_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control of the checker: a planner that puts everything on one place."""
+    from arenafit import pipeline
+
+    def broken(options: object, problem: object) -> Placement:
+        count = len(problem.requests)  # type: ignore[attr-defined]
+        return Placement((0,) * count, 0, 0, False)
+
+    monkeypatch.setattr(pipeline, "_place", broken)
+    with pytest.raises(CheckFailed, match="unsound"):
+        arenafit.optimize(save(mobilenet_like()), kernels="reference")
+
+
+def test_a_candidate_worse_under_any_kernel_set_is_dropped() -> None:
+    model = mobilenet_like()
+    stock = Candidate("stock", model, {"reference": 100, "cmsis_nn": 100})
+    better = Candidate("better", model, {"reference": 90, "cmsis_nn": 100})
+    worse = Candidate("worse", model, {"reference": 10, "cmsis_nn": 101})
+    assert best_first([worse, better], stock) == [better]
+
+
+def test_the_report_has_the_names_of_the_contract() -> None:
+    _, report = arenafit.optimize(save(mobilenet_like()), verify=False)
+    data = report.to_dict()
+    assert {"model", "runtime", "kernels", "before", "after", "bound", "optimal", "passes",
+            "verified", "seconds", "flash"} <= data.keys()  # fmt: skip
+    assert {"head", "tail", "total", "measured"} <= data["before"].keys()
+    assert data["bound"].keys() == {"head"}
+    assert all({"name", "changed", "head_before", "head_after"} <= p.keys() for p in data["passes"])
+    assert data["verified"]["bit_exact"] is None
+    assert data["flash"].keys() == {"before", "after"}
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"kernels": "esp_nn"},
+        {"runtime": "vela"},
+        {"plan": "best"},
+        {"disable": "everything"},
+        {"ram_limit": 0},
+        {"inputs": 0},
+        {"colour": "red"},
+    ],
+    ids=str,
+)
+def test_an_unknown_choice_is_one_clear_line(choices: dict[str, object]) -> None:
+    with pytest.raises(UsageError) as caught:
+        arenafit.optimize(b"", **choices)
+    assert "\n" not in str(caught.value)
+    assert next(iter(choices)) in str(caught.value)
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(ModelError):
+        arenafit.optimize(b"PK\x03\x04 not a model")
+
+
+def test_options_check_themselves() -> None:
+    with pytest.raises(UsageError, match="disable: 'nonsense' is not one of"):
+        Options(disable=frozenset({"nonsense"}))
