@@ -75,9 +75,11 @@ def with_changed_weight(model: Model, position: int) -> Model:
 
 
 @each_zoo_model
-def test_zoo_models_equal_themselves_and_their_outputs_vary(model: Path, host: Session):
-    if "presence" in model.name:
-        pytest.skip("4 s a run")
+def test_zoo_models_equal_themselves_and_their_outputs_vary(
+    model: Path, host: Session, pytestconfig: pytest.Config
+):
+    if "presence" in model.name and not pytestconfig.getoption("--all"):
+        pytest.skip("takes seconds: with --all only")
     data = model.read_bytes()
     result = verify(host, data, data, inputs=3)
     assert result.bit_exact and result.first_difference is None
