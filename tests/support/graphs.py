@@ -19,6 +19,7 @@ from support.zoo import ZOO
 __all__ = [
     "Net",
     "fork_join",
+    "in_series",
     "nasnet_mobile",
     "random_problem",
     "random_wiring",
@@ -205,6 +206,25 @@ def fork_join(branches: int, length: int, seed: int = 0) -> OrderProblem:
             x = net.conv(x, rng.randint(1, 32))
         ends.append(x)
     return net.problem(net.concat(*ends))
+
+
+def in_series(*parts: OrderProblem) -> OrderProblem:
+    """Networks one behind the other: each takes the last one's first output for its first input."""
+    sizes: list[int] = []
+    steps: list[Step] = []
+    joint = -1
+    for part in parts:
+        base = len(sizes)
+        here = {t: base + t for t in range(len(part.sizes))}
+        sizes += part.sizes
+        if joint >= 0:
+            here[part.inputs[0]] = joint
+            sizes[base + part.inputs[0]] = 0
+        for step in part.steps:
+            reads, writes = (tuple(here[t] for t in ids) for ids in (step.reads, step.writes))
+            steps.append(Step(reads, writes, step.scratch))
+        joint = here[part.outputs[0]]
+    return OrderProblem(tuple(sizes), tuple(steps), parts[0].inputs, (joint,))
 
 
 def random_wiring(

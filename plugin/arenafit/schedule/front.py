@@ -15,7 +15,7 @@ from arenafit.schedule.lattice import Lattice
 from arenafit.schedule.problem import StepId
 from arenafit.schedule.rules import Rules
 from arenafit.schedule.valley import lowest_between
-from arenafit.schedule.walk import Done, Move, Walk
+from arenafit.schedule.walk import Done, Walk
 
 __all__ = ["Front"]
 
@@ -91,7 +91,11 @@ class Front:
                 self._settle(done, live)
                 return False
             moves = self.walk.moves(done, live, ready & self.limit)
-            free = self._free(done, live, ready, moves, level)
+            if self._random:
+                self._random.shuffle(moves)
+            if not self._rules.free_chains:
+                break
+            free = self.walk.chain(done, live, ready, moves, level, self.limit)
             if free is None:
                 break
             steps, live = free
@@ -112,18 +116,6 @@ class Front:
             elif further not in self._from:
                 heappush(self._parked, (need, step, done, entry))
         return False
-
-    def _free(
-        self, done: Done, live: Bytes, ready: int, moves: list[Move], level: Bytes
-    ) -> tuple[tuple[StepId, ...], Bytes] | None:
-        """Steps to a valley nearby, and the bytes live there."""
-        if self._rules.free_steps:
-            for need, beyond, step in moves:
-                if need <= level and beyond <= live:
-                    return (step,), beyond
-        if self._rules.free_chains:
-            return self.walk.chain(done, live, ready, moves, level, self.limit)
-        return None
 
     def _steps_to(self, done: Done) -> list[StepId]:
         """Steps from the root to `done`, less those that the other end has settled."""

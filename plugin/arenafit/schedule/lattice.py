@@ -112,15 +112,17 @@ class Lattice:
         nobody) writes and a descendant reads.
         """
         problem = self.problem
+        beside = list(self.during)
+        for tensor, size in enumerate(problem.sizes):
+            writer = problem.writer[tensor]
+            there = self.full if writer < 0 else self.descendants[writer]
+            wanted = there if tensor in self.final else 0
+            for i in bits(problem.readers[tensor]):
+                wanted |= there & (self.ancestors[i] | 1 << i)
+            for i in bits(wanted) if size else ():
+                beside[i] += size
         best = sum(problem.sizes[t] for t in problem.from_start)
-        for i, step in enumerate(problem.steps):
-            reads, total = set(step.reads), self.during[i]
-            for tensor, size in enumerate(problem.sizes):
-                writer = problem.writer[tensor]
-                there = writer < 0 or self.ancestors[i] >> writer & 1
-                wanted = problem.readers[tensor] & self.descendants[i] or tensor in self.final
-                if size and there and (tensor in reads or (wanted and writer != i)):
-                    total += size
+        for i, total in enumerate(beside):
             mortal = {t for t in self._mortal(i) if not problem.readers[t] & self.descendants[i]}
             best = max(best, total - step_saving(problem, i, mortal))
         return best

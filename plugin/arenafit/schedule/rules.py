@@ -26,20 +26,16 @@ class Rules:
     without a look at any state."""
 
     sections: bool = True
-    """Solve apart what lies between two sets that every order passes through: the states of
-    such parts add up instead of multiplying, and a part that needs no change keeps its order."""
+    """Solve apart what lies between two sets that every order passes through: where the file's
+    order fits nothing is searched, and one part that is too hard does not spoil the others."""
 
     both_ends: bool = True
     """Search back from the end as well: a stretch where memory only grows has no valley
     from the start, but seen from the end it only falls."""
 
-    free_steps: bool = True
-    """Take a step at once if it leaves no more live bytes than before: a valley of one step,
-    which nothing can lie below."""
-
     free_chains: bool = True
-    """The same for a few steps that each wait for the one before: only they themselves lie
-    between, so the first return to the old height is a valley."""
+    """Take a step at once if it leaves no more live bytes than before, or a few that do, each
+    waiting for the last only: nothing lies between but themselves, so the end is a valley."""
 
     valleys: bool = True
     """Settle for a state that is no higher than the root, or for the lowest set below it

@@ -76,9 +76,10 @@ def order(
     }
     result: list[StepId] = []
     for section in sections:
-        keep = section.height <= search.level and not seed
-        result += section.steps if keep else orders[section.low]
+        result += orders[section.low]
     best = peak(problem, result)
+    if not seed:
+        result = _near_file_order(result, heights, best)
     return OrderResult(
         order=tuple(result),
         peak=best,
@@ -87,6 +88,21 @@ def order(
         file_order_peak=max(heights),
         states=search.states,
     )
+
+
+def _near_file_order(
+    order: Sequence[StepId], heights: Sequence[Bytes], peak: Bytes
+) -> list[StepId]:
+    """`order` with the file's own order in every stretch of the file where that fits `peak`."""
+    result: list[StepId] = []
+    furthest = -1
+    for place, step in enumerate(order):
+        furthest = max(furthest, step)
+        if furthest == place:  # so far the same steps as in the file
+            stretch = range(len(result), place + 1)
+            fits = all(heights[i + 1] <= peak for i in stretch)
+            result += stretch if fits else order[stretch.start : stretch.stop]
+    return result
 
 
 @dataclass(frozen=True)
@@ -123,7 +139,9 @@ class _Search:
 
     def solve(self, section: _Section) -> Sequence[StepId]:
         """An order of the section's steps; its peak is at most `level` unless time ran out."""
-        if len(section.steps) < 2 or (section.height <= self.level and not self.random):
+        if len(section.steps) == 1:
+            self.level = max(self.level, section.height)
+        if len(section.steps) <= 1 or (section.height <= self.level and not self.random):
             return section.steps
         full = self.lattice.full
         fronts = [

@@ -71,6 +71,9 @@ class Walk:
         All within `level` and `limit`, with the bytes live in the end; None where `moves`
         begin no such chain.
         """
+        for need, beyond, step in moves:
+            if need <= level and beyond <= live:
+                return (step,), beyond
         heads: list[tuple[Done, int, tuple[StepId, ...], Bytes]] = [
             (done, ready, (step,), beyond) for need, beyond, step in moves if need <= level
         ]
