@@ -42,6 +42,10 @@ _COMPRESSION = "COMPRESSION_METADATA"
 def load(data: bytes) -> Model:
     """The model in a ``.tflite`` file's bytes.
 
+    `Model.fields` holds, besides tables that no pass needs, the objects that only saving
+    looks at: "unused_operator_codes" (list of OpCode) and "metadata_buffer" (list of Buffer,
+    the deprecated form of metadata).
+
     Raises:
         ModelError: the file is not a TFLite model, is damaged, or says what no TFLM can run.
     """
@@ -181,13 +185,8 @@ def _quantization(table: Table, shape: tuple[int, ...], where: str) -> Quantizat
 def _operator(table: Table, codes: list[OpCode], tensors: list[Tensor], where: str) -> Operator:
     code = _pick(codes, table.pop("opcode_index", 0), "operator code", where)
     where = f"{where} ({checks.printable(code.label)})"
-    if (
-        table.get("large_custom_options_offset", 0) > 1
-        or table.get("large_custom_options_size", 0) > 1
-    ):
-        raise ModelError(
-            "its options are stored outside of the flatbuffer, TFLM cannot read them", where
-        )
+    if max(table.get(f"large_custom_options_{part}", 0) for part in ("offset", "size")) > 1:
+        raise ModelError("its options are stored outside of the flatbuffer", where)
     if code.name == "CUSTOM" and not code.custom:
         raise ModelError("a custom operator without a name", where)
     options_type, options = "", {}

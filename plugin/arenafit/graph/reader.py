@@ -114,8 +114,8 @@ class _Reader:
             return self.vector_of_tables(field.type, target, where)
         key = (target, field.type)
         if key not in self.decoded:
-            decode_ = self.string if field.kind == "string" else self.vector_of_scalars
-            self.decoded[key] = decode_(field, target, where)
+            read = self.string if field.kind == "string" else self.vector_of_scalars
+            self.decoded[key] = read(field, target, where)
         return self.decoded[key]
 
     def member(self, field: schema.Field, start: int, slot: int, where: str) -> str:
@@ -180,10 +180,8 @@ class _Reader:
     def need(self, start: int, size: int, align: int, where: str) -> None:
         """Check that `size` bytes from `start` are inside the file, and aligned."""
         if start < 0 or start + size > self.size:
-            self.fail(
-                f"the file is damaged or cut off: bytes {start} to {start + size} of {self.size} are needed",
-                where,
-            )
+            needed = f"{size} bytes at {start} are needed, there are {self.size} in all"
+            self.fail(f"the file is damaged or cut off: {needed}", where)
         if start % align:
             self.fail(f"the file is damaged: byte {start} is not a multiple of {align}", where)
 

@@ -39,7 +39,7 @@ def _room(root: Table) -> int:
 class _Writer:
     def __init__(self, builder: flatbuffers.Builder) -> None:
         self.builder = builder
-        self.vectors: dict[tuple[str, int, Any], int] = {}
+        self.vectors: dict[tuple[str, bytes], int] = {}  # (format, elements) -> offset
 
     def table(self, name: str, values: Table) -> int:
         """Write a table and what hangs on it; its offset."""
@@ -95,15 +95,20 @@ class _Writer:
     def vector_of_scalars(self, field: schema.Field, values: Any) -> int:
         import numpy as np
 
-        data = values if isinstance(values, bytes) else np.asarray(values, _NUMPY[field.format])
-        raw = data if isinstance(data, bytes) else data.tobytes()
-        key = (field.format, field.align, raw)
-        if field.align > 4 or key not in self.vectors:
-            self.vectors[key] = self.bytes(raw, field)
+        if not isinstance(values, bytes):
+            values = np.asarray(values, _NUMPY[field.format]).tobytes()
+        if field.align > 4:  # buffers' data
+            return self.elements(field, values)
+        key = (field.format, values)
+        if key not in self.vectors:
+            self.vectors[key] = self.elements(field, values)
         return self.vectors[key]
 
-    def bytes(self, raw: bytes, field: schema.Field) -> int:
-        """Write a vector whose little-endian elements are `raw`."""
+    def elements(self, field: schema.Field, raw: bytes) -> int:
+        """Write a vector whose little-endian elements are `raw`.
+
+        As Builder.CreateByteVector does, which however cannot align.
+        """
         builder = self.builder
         builder.StartVector(field.size, len(raw) // field.size, max(field.size, field.align))
         builder.head -= len(raw)
