@@ -183,6 +183,24 @@ def test_a_plan_that_breaks_a_tensor_inside_is_found_inside(host: Session):
     assert "after operator 1" in str(result.first_difference)
 
 
+def test_a_reference_with_a_plan_of_its_own_is_looked_into_as_well(host: Session):
+    reference = save(planned(saturated(), 0, 512, 1024, 0))
+    assert verify(host, reference, save(saturated())).intermediates_compared == 2
+    bad = save(with_changed_weight(saturated(), 0))
+    assert not verify(host, reference, bad).bit_exact
+
+
+def test_a_model_too_large_to_keep_all_its_tensors_is_compared_by_its_outputs(host: Session):
+    g = GraphBuilder(seed=9)
+    x = g.input((1, 4))
+    for _ in range(1030):  # TFLM's planner for that takes 1,024 buffers
+        x = g.unary("ABS", x)
+    g.output(x)
+    data = save(g.model())
+    result = verify(host, data, data, inputs=1)
+    assert result.bit_exact and result.intermediates_compared == 0
+
+
 def test_varied_outputs_need_no_look_inside_unless_asked_for(host: Session):
     data = save(residual())
     assert verify(host, data, data).intermediates_compared == 0

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from arenafit.graph import DType, Model, Operator, Tensor, load, save
 from arenafit.runtime.interface import Port
 
-__all__ = ["Prefix", "prefixes"]
+__all__ = ["Prefix", "prefixes", "without_plan"]
 
 _READABLE = {
     DType.FLOAT32: "float32",
@@ -76,6 +76,20 @@ def prefixes(reference: bytes, model: bytes, limit: int | None) -> list[Prefix]:
         )
         for position, shared in _spread(found, limit)
     ]
+
+
+def without_plan(model: bytes) -> bytes:
+    """The model without its memory plan, tensors at the same indices.
+
+    TFLM's planner for preserving all tensors accepts no offsets (memory_planner.h).
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    loaded = load(model)
+    if not loaded.has_offline_plan:
+        return model
+    return save(replace(loaded, has_offline_plan=False))
 
 
 def _named_results(model: Model) -> dict[str | None, tuple[Tensor, int]]:

@@ -174,7 +174,7 @@ class Session:
     ) -> list[list[Array]]:
         """As `run`, but the values of `tensors` (indices of subgraph 0) after each invocation.
 
-        Every tensor has a place of its own then: the model's memory plan is not in force.
+        Every tensor has a place of its own then. TFLM refuses a model with a memory plan here.
         """
         return list(self._invoke(model, steps, list(tensors)))
 

@@ -108,7 +108,7 @@ class Reference:
         self, session: Session, model: bytes, limit: int | None
     ) -> tuple[int, str | None]:
         """Number of tensors inside that were compared, and the first difference."""
-        from arenafit.runtime.prefixes import prefixes
+        from arenafit.runtime.prefixes import prefixes, without_plan
 
         cuts = prefixes(self.model, model, limit)
         if not cuts:
@@ -117,7 +117,11 @@ class Reference:
         firsts = [Stimulus(stimulus.kind, stimulus.steps[:1]) for stimulus in self.stimuli]
         firsts = firsts[:_PREFIX_STIMULI]
         wanted = [index for cut in cuts for index in cut.reference_indices]
-        expected = _answers(session, self.model, firsts, self._separate, wanted)
+        reference = without_plan(self.model)
+        try:
+            expected = _answers(session, reference, firsts, self._separate, wanted)
+        except ModelError:  # it runs, but not with all tensors kept: over 1,024 of them, say
+            return 0, None
         done = 0
         for cut in cuts:
             here = slice(done, done + len(cut.tensors))
