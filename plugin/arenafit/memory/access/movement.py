@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import Describe, Description, copied, element, elementwise
 from arenafit.memory.access.order import Accesses, reads, writes
+from arenafit.memory.access.window import MAX_EXTENT
 from arenafit.memory.problem import Bytes
 
 __all__ = ["MOVEMENT"]
@@ -316,7 +317,9 @@ def _resized(op: Operator, types: Sequence[DType]) -> Tensor | None:
         return None
     if (source.shape[0], source.shape[3]) != (target.shape[0], target.shape[3]):
         return None
-    return source if _constant(op, 1, 2) == target.shape[1:3] and min(source.shape) > 0 else None
+    if min(*source.shape, *target.shape) < 1 or max(target.shape[1:3]) > MAX_EXTENT:
+        return None
+    return source if _constant(op, 1, 2) == target.shape[1:3] else None
 
 
 def _resize_nearest_neighbor(op: Operator) -> Description:

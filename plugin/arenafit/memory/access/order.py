@@ -69,10 +69,12 @@ class Accesses:
 
     def repeat_at(self, shifts: Iterable[tuple[int, int]]) -> Accesses:
         """The sequence once a pair of `shifts` (read, write), each time moved by the pair."""
-        result = NO_ACCESS
+        low, end, distance = NOTHING, -NOTHING, NEVER
         for read, write in shifts:
-            result = result.then(self.at(read, write))
-        return result
+            first = self.read_low + read
+            distance = max(distance, end - first, self.distance + write - read)
+            low, end = min(low, first), max(end, self.write_end + write)
+        return Accesses(_address(low), _address(end), _address(distance))
 
     def repeat(self, count: int, read_step: int, write_step: int) -> Accesses:
         """The sequence `count` times; each repetition moves by the two steps (bytes, >= 0).

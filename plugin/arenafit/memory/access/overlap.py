@@ -53,7 +53,9 @@ def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
     tables = KERNELS.get(kernels)
     if tables is None:
         raise UsageError(f"unknown kernels {kernels!r}: choose from {', '.join(KERNELS)}")
-    ranges = [_limits(op, table) for table in tables]
+    if not op.inputs or not op.outputs or any(op.name not in table for table in tables):
+        return []
+    ranges = [_limits(op, rule) for rule in dict.fromkeys(table[op.name] for table in tables)]
     found: dict[_Pair, _Range] = {}
     for pair in set.intersection(*(set(limits) for limits in ranges)):
         met = _meet([limits[pair] for limits in ranges])
@@ -68,11 +70,8 @@ def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
     return result
 
 
-def _limits(op: Operator, table: Mapping[str, Describe]) -> dict[_Pair, _Range]:
-    """The limits that one table gives, for pairs that can share at least a byte."""
-    describe = table.get(op.name)
-    if describe is None or not op.inputs or not op.outputs:
-        return {}
+def _limits(op: Operator, describe: Describe) -> dict[_Pair, _Range]:
+    """The limits that one description gives, for pairs that can share at least a byte."""
     limits: dict[_Pair, _Range] = {}
     for (index, output), accesses in describe(op).items():
         source, target = op.inputs[index], op.outputs[output]

@@ -72,7 +72,7 @@ def convolution(op: Operator) -> Convolution | None:
     if source is None or weights is None or len(weights.shape) != 4 or len(source.shape) != 4:
         return None
     depth, group_depth = source.shape[3], weights.shape[3]
-    if group_depth < 1 or depth % group_depth or weights.shape[0] != op.outputs[0].shape[-1:][0]:
+    if group_depth < 1 or depth % group_depth or weights.shape[:1] != op.outputs[0].shape[-1:]:
         return None
     groups = depth // group_depth
     window = spatial_image(op, weights.shape[1:3], dilated=True)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from arenafit.memory.access.order import NOTHING, Accesses
 
-__all__ = ["PADDING_SAME", "PADDING_VALID", "Axis", "Image"]
+__all__ = ["MAX_EXTENT", "PADDING_SAME", "PADDING_VALID", "Axis", "Image"]
 
 PADDING_SAME = 0  # schema enum Padding
 PADDING_VALID = 1
+
+MAX_EXTENT = 1 << 16
+"""Output rows or columns that are looked at one by one; a larger image has no overlap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Axis:
         cls, size: int, out: int, kernel: int, stride: int, dilation: int, padding: int
     ) -> Axis | None:
         """The axis as TFLM computes it; None where the output's extent is not what follows."""
-        if min(size, out, kernel, stride, dilation) < 1:
+        if min(size, out, kernel, stride, dilation) < 1 or out > MAX_EXTENT:
             return None
         reach = (kernel - 1) * dilation + 1
         if padding == PADDING_SAME:
@@ -75,16 +79,21 @@ class Image:
 
     def one_batch(self, pixel: Accesses) -> Accesses:
         """`pixel` for every output pixel of the first batch, row by row."""
-        read_row = self.columns.size * self.read_pixel
-        write_row = self.columns.out * self.write_pixel
-        row = pixel.repeat_at(_shifts(self.columns, self.read_pixel, self.write_pixel))
-        return row.repeat_at(_shifts(self.rows, read_row, write_row))
+        return _one_batch(self.rows, self.columns, self.read_pixel, self.write_pixel, pixel)
 
     def each_batch(self, image: Accesses) -> Accesses:
         """`image`, described for the first batch, for all batches in turn."""
         read = self.rows.size * self.columns.size * self.read_pixel
         write = self.rows.out * self.columns.out * self.write_pixel
         return image.repeat(self.batches, read, write)
+
+
+@lru_cache(maxsize=1024)  # models repeat their shapes, and their kernels share loops
+def _one_batch(
+    rows: Axis, columns: Axis, read_pixel: int, write_pixel: int, pixel: Accesses
+) -> Accesses:
+    row = pixel.repeat_at(_shifts(columns, read_pixel, write_pixel))
+    return row.repeat_at(_shifts(rows, columns.size * read_pixel, columns.out * write_pixel))
 
 
 def _shifts(axis: Axis, read_step: int, write_step: int) -> Iterator[tuple[int, int]]:
