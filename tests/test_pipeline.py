@@ -10,7 +10,7 @@ import pytest
 import arenafit
 from arenafit.candidates import Candidate, best_first, predict_head
 from arenafit.errors import CheckFailed, ModelError, UsageError
-from arenafit.graph import Model, load, save
+from arenafit.graph import DType, Model, load, save
 from arenafit.memory.problem import Placement
 from arenafit.options import Options
 from arenafit.runtime import available
@@ -181,6 +181,47 @@ def test_an_unsound_plan_is_refused_by_the_checker(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(pipeline, "_place", broken)
     with pytest.raises(CheckFailed, match="unsound"):
         arenafit.optimize(save(mobilenet_like()), kernels="reference")
+
+
+@needs_tflm
+def test_a_model_with_the_firmwares_own_operator_is_planned_though_it_cannot_run_here() -> None:
+    model = mobilenet_like()
+    last = model.main.operators[-1]
+    last.code = dataclasses.replace(last.code, name="CUSTOM", custom="OnlyInMyFirmware")
+    last.options_type, last.options = "", {}
+    out, report = arenafit.optimize(save(model), kernels="reference")
+    assert report.after.head == 4112 and not report.after.measured
+    assert report.verified.bit_exact is None
+    assert "OnlyInMyFirmware" in report.notes[0]
+    assert load(out).has_offline_plan
+
+
+@needs_tflm
+def test_a_model_that_never_ends_is_given_up() -> None:
+    g = GraphBuilder(seed=2, dtype="float32")
+    x = g.input((1, 8))
+    cond, body = g.subgraph("cond"), g.subgraph("body")
+    c = cond.input((1, 8))
+    cond.output(cond.op("GREATER_EQUAL", [c, c], (1, 8), dtype=DType.BOOL))
+    b = body.input((1, 8))
+    body.output(body.add(b, b))
+    g.output(*g.while_(cond, body, [x]))
+    with pytest.raises(ModelError, match="no answer"):
+        arenafit.optimize(save(g.model()), timeout=0.5, kernels="cmsis_nn")
+
+
+def test_without_an_oracle_the_optimiser_works_and_says_that_nothing_was_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from arenafit import pipeline
+
+    monkeypatch.setattr(pipeline, "best_oracle", lambda: None)
+    monkeypatch.setattr(pipeline, "unavailable_reason", lambda: "there is none here")
+    _, report = arenafit.optimize(save(mobilenet_like()), kernels="reference")
+    assert (report.before.head, report.after.head) == (8192, 4112)
+    assert not report.before.measured and not report.after.measured
+    assert report.verified.bit_exact is None
+    assert "nothing was verified: there is none here" in report.verified.note
 
 
 def test_a_candidate_worse_under_any_kernel_set_is_dropped() -> None:

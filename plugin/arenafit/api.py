@@ -41,7 +41,7 @@ def optimize(
         name: how the report calls it.
         progress: is told each stage as it begins.
         choices: the fields of `arenafit.options.Options`: runtime, kernels, disable, plan,
-            ram_limit, flash_limit, verify, inputs, seconds.
+            ram_limit, flash_limit, verify, inputs, seconds, timeout.
 
     Raises:
         ModelError: the file is unusable, or TFLM refuses it.

@@ -143,6 +143,13 @@ def _add_optimize(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     add.add_argument("--report", metavar="R.json", type=Path, help="write the figures as JSON")
     add.add_argument("--no-verify", action="store_true", help="do not compare OUT with IN")
+    add.add_argument(
+        "--timeout",
+        type=_positive,
+        default=8,
+        metavar="S",
+        help="seconds that TFLM may take for one invocation (default 8)",
+    )
     add.set_defaults(run=_optimize)
 
 
@@ -267,6 +274,7 @@ def _optimize(arguments: argparse.Namespace) -> int:
         "disable": arguments.disable,
         "plan": arguments.plan,
         "verify": not arguments.no_verify,
+        "timeout": arguments.timeout,
         **_limits(arguments),
     }
     parse_options(**choices)

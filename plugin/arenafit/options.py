@@ -29,6 +29,7 @@ class Options:
         verify: run IN and OUT in the real TFLM and compare every output byte.
         inputs: how many structured inputs to compare on.
         seconds: time for each of the searches, after which the best found is taken.
+        timeout: seconds that TFLM may take for one invocation or measurement.
     """
 
     runtime: str = "stock"
@@ -40,6 +41,7 @@ class Options:
     verify: bool = True
     inputs: int = 8
     seconds: float = 10.0
+    timeout: float = 8.0
 
     def __post_init__(self) -> None:
         """Check every choice; raises UsageError."""
@@ -54,6 +56,9 @@ class Options:
         for what, limit in (("ram_limit", self.ram_limit), ("flash_limit", self.flash_limit)):
             if limit is not None and limit <= 0:
                 raise UsageError(f"{what}: {limit} is not a positive number of bytes")
+        for what, seconds in (("seconds", self.seconds), ("timeout", self.timeout)):
+            if not seconds > 0:
+                raise UsageError(f"{what}: {seconds} is not a positive number of seconds")
         if self.inputs < 1:
             raise UsageError(f"inputs: {self.inputs} is not at least 1")
 

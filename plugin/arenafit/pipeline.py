@@ -21,7 +21,7 @@ from arenafit.candidates import (
     predict_head,
     scratch_rule,
 )
-from arenafit.errors import CheckFailed
+from arenafit.errors import CheckFailed, ModelError
 from arenafit.graph import Model, load, save
 from arenafit.memory.build import OverlapRule, apply_plan, clear_plan, model_problem
 from arenafit.memory.checker import check_plan, check_variables
@@ -92,11 +92,12 @@ def optimize(
         oracle = best_oracle()
         if oracle is not None:
             inputs = options.inputs if options.verify else None
-            host = stack.enter_context(Host(data, oracle, inputs))
+            host = stack.enter_context(Host(data, oracle, inputs, options.timeout))
         stock = candidate("unchanged", original, TARGETS[options.kernels])
         stock.data = data
         work = _Work(options, tell, original, stock)
         candidates = _candidates(work)
+        host = _able(work, host)
         chosen, before, after = _first_no_worse(work, best_first(candidates, stock), host)
         verified = _verify(work, data, chosen, host)
     report = _report(work, candidates, chosen, name, before, after, verified)
@@ -210,6 +211,26 @@ def _first_no_worse(
     return work.stock, before, before
 
 
+def _able(work: _Work, host: Host | None) -> Host | None:
+    """`host`, unless it cannot run IN for want of custom operators that only the firmware has.
+
+    Raises:
+        ModelError: TFLM refuses IN, and no custom operator can be the reason.
+    """
+    if host is None:
+        return None
+    try:
+        host.original()
+    except ModelError as error:
+        operators = [op for graph in work.original.subgraphs for op in graph.operators]
+        custom = sorted({op.code.label for op in operators if op.name == "CUSTOM"})
+        if not custom:
+            raise
+        work.notes.append(f"cannot be run on this host, which lacks {', '.join(custom)}: {error}")
+        return None
+    return host
+
+
 def _faults(work: _Work, found: Candidate) -> list[str]:
     """What the checkers say of the file that would be handed out."""
     model = load(found.data)
@@ -248,6 +269,7 @@ def _no_worse(before: Arena, after: Arena) -> bool:
 def _better(work: _Work, found: Candidate, before: Arena, after: Arena) -> bool:
     """True where `after` wins something: bytes, or operators."""
     smaller = after.head < before.head or (after.total or 0) < (before.total or 0)
+    smaller |= any(head < work.stock.heads[target] for target, head in found.heads.items())
     return smaller or _operators(found.model) < _operators(work.original)
 
 
@@ -261,7 +283,8 @@ def _verify(work: _Work, data: bytes, chosen: Candidate, host: Host | None) -> V
     if chosen.data == data:
         return Verified(True, 0, 1, "", "OUT is IN")
     if host is None:
-        return Verified(note=f"nothing was verified: {unavailable_reason()}")
+        reason = unavailable_reason() or "TFLM on this host cannot run the model"
+        return Verified(note=f"nothing was verified: {reason}")
     work.tell("verifying bit for bit")
     result = host.verify(chosen.data)
     if not result.bit_exact:

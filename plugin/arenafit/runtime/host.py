@@ -26,13 +26,14 @@ class Host:
         original: the model that is right by definition, and the measure of all others.
         oracle: what runs the models; LiteRT compares, but cannot measure an arena.
         inputs: structured inputs to compare on; None: nothing will be verified.
+        timeout: seconds that one invocation or measurement may take.
 
     Raises:
         RuntimeUnavailable: TFLM cannot be run on this machine.
     """
 
-    def __init__(self, original: bytes, oracle: Oracle, inputs: int | None) -> None:
-        self._session = Session(oracle)
+    def __init__(self, original: bytes, oracle: Oracle, inputs: int | None, timeout: float) -> None:
+        self._session = Session(oracle, timeout=timeout)
         self._thread = ThreadPoolExecutor(1)
         self._measured: Future[Measured] | None = None
         if oracle == "tflm":
