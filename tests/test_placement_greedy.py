@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 
-from support.allocation import chain, check, grid
-
 from arenafit.memory.greedy import greedy
 from arenafit.memory.problem import ALIGNMENT, ONLINE, Overlap, Problem, Request
+from support.allocation import chain, check, grid
 
 
 def restated(problem: Problem) -> list[int]:

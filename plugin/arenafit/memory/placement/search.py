@@ -16,7 +16,7 @@ from arenafit.memory.placement.instance import INFINITY, Instance, Options, Pair
 from arenafit.memory.placement.techniques import Techniques
 from arenafit.memory.problem import ONLINE
 
-__all__ = ["OutOfNodes", "Search"]
+__all__ = ["OutOfNodes", "Search", "is_plain"]
 
 
 class OutOfNodes(Exception):
@@ -224,7 +224,7 @@ class Search:
             if (
                 instance.sizes[i] == instance.sizes[j]
                 and instance.fixed[i] == instance.fixed[j] == ONLINE
-                and _is_plain(pair, instance.sizes)
+                and is_plain(pair, instance.sizes)
                 and {k: o for k, o in around[i].items() if k != j}
                 == {k: o for k, o in around[j].items() if k != i}
             ):
@@ -237,11 +237,11 @@ class Search:
         ordered = {k for q in self._twins for k in self._ends[q]}
         return (
             all(f == ONLINE for f in instance.fixed)
-            and all(_is_plain(pair, instance.sizes) for pair in instance.pairs)
+            and all(is_plain(pair, instance.sizes) for pair in instance.pairs)
             and not ordered & set(self._ends[p])
         )
 
 
-def _is_plain(pair: Pair, sizes: Sequence[int]) -> bool:
+def is_plain(pair: Pair, sizes: Sequence[int]) -> bool:
     """True where the two may not share anything."""
     return pair.options == ((-INFINITY, -sizes[pair.i]), (sizes[pair.j], INFINITY))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from arenafit.memory.placement import cpsat
 from arenafit.memory.placement.bounds import lower_bound
@@ -14,13 +15,17 @@ from arenafit.memory.placement.search import OutOfNodes, Search
 from arenafit.memory.placement.techniques import Techniques
 from arenafit.memory.problem import Bytes, Placement, Problem
 
+if TYPE_CHECKING:
+    from arenafit.memory.placement.skyline import Skyline
+
 __all__ = ["Progress", "Solver", "solve"]
 
 Progress = Callable[[Bytes, Bytes], None]
 """Called with the head found so far and the bound proved so far, in bytes."""
 
 SECONDS = 20.0
-NODES = 4000
+WORK = 400_000  # of the search over pairs: nodes times pairs
+FEWEST = 200  # nodes: a search that could not even have so many is not begun
 
 
 def solve(
@@ -48,11 +53,11 @@ class Solver:
         seconds: float = SECONDS,
         progress: Progress | None = None,
         techniques: Techniques | None = None,
-        nodes: int = NODES,
+        work: int = WORK,
     ) -> None:
         self.techniques = techniques or Techniques()
         self.nodes = 0  # branchings so far
-        self._budget = nodes
+        self._work = work
         self._seconds = seconds
         self._progress = progress
         self._methods: list[str] = []
@@ -103,22 +108,80 @@ class Solver:
         else:
             best = first_fit(part, range(len(part.sizes)), part.adjacency())
         self._methods.append("first fit")
+        if part.height(best) > goal:
+            best, bound = self._pairs(part, best, bound, enough)
+        if part.height(best) > max(bound, enough):
+            best, bound = self._harder(part, best, bound, enough, deadline)
+        return best, bound
+
+    def _pairs(
+        self, part: Instance, best: list[int], bound: int, enough: int
+    ) -> tuple[list[int], int]:
+        """Bisect between bound and head with the search over pairs, as far as its budget goes."""
+        budget = self._work // max(1, len(part.pairs))
+        if budget < FEWEST:
+            return best, bound
         search = Search(part, self.techniques)
+        goal = max(bound, enough)
         try:
             while part.height(best) > goal:
-                found = search.within(goal, self._budget)
+                found = search.within(goal, budget)
                 if found is not None:
                     best = found
-                    self._methods.append("search")
+                    self._methods.append("pairs")
                 else:
                     bound = goal + 1
-                goal = max(enough, (bound + part.height(best) - 1) // 2)
-                goal = max(goal, bound)
+                goal = max(enough, bound, (bound + part.height(best) - 1) // 2)
         except OutOfNodes:
+            pass
+        self.nodes += search.nodes
+        return best, bound
+
+    def _harder(
+        self, part: Instance, best: list[int], bound: int, enough: int, deadline: float
+    ) -> tuple[list[int], int]:
+        """What takes seconds: packing from the ground up, or else CP-SAT."""
+        from arenafit.memory.placement.skyline import Skyline
+
+        if not Skyline.applies(part):
             left = deadline - time.monotonic()
             if left > 0:
-                best, bound = cpsat.improve(part, best, max(bound, enough), left)
                 self._methods.append("CP-SAT")
-        finally:
-            self.nodes += search.nodes
+                best, bound = cpsat.improve(part, best, max(bound, enough), left)
+            return best, bound
+        self._methods.append("skyline")
+        skyline = Skyline(part, self.techniques)
+        budget = 2000
+        while part.height(best) > max(bound, enough) and time.monotonic() < deadline:
+            # At the bound, for the proof; half-way to it, so as to have something meanwhile.
+            low = max(bound, enough)
+            for goal in dict.fromkeys((low, (low + part.height(best)) // 2)):
+                found, refuted = self._within(skyline, goal, budget, deadline)
+                if found is not None and part.height(found) < part.height(best):
+                    best = found
+                if refuted:
+                    bound = max(bound, goal + 1)
+                if part.height(best) <= low:
+                    break
+                self._report(part, best, bound)
+            budget *= 2
+        self.nodes += skyline.nodes
         return best, bound
+
+    def _within(
+        self, skyline: Skyline, goal: int, budget: int, deadline: float
+    ) -> tuple[list[int] | None, bool]:
+        """A placement within `goal`, and whether there is proved to be none."""
+        from arenafit.memory.placement.skyline import RANKINGS
+
+        for ranking in RANKINGS:
+            try:
+                found = skyline.within(goal, budget, ranking, deadline)
+            except OutOfNodes:
+                continue
+            return found, found is None
+        return None, False
+
+    def _report(self, part: Instance, best: list[int], bound: int) -> None:
+        if self._progress is not None:
+            self._progress(part.height(best) * part.unit, bound * part.unit)

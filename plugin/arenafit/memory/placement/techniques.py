@@ -38,3 +38,23 @@ class Techniques:
     urgency: bool = True
     """Branch on the pair with the least room left (Smith and Cheng 1993): it decides the most
     others, and a wrong turn shows early. Off, the first open pair is taken."""
+
+    canonical: bool = True
+    """Skyline: place buffers in order of (offset, rank): otherwise the same placement is met
+    once for every order in which its buffers can be put down."""
+
+    dominance: bool = True
+    """Skyline: never leave a gap that would take a whole unplaced buffer: the buffer could be
+    moved there, and nothing would be the worse for it."""
+
+    postpone: bool = True
+    """Skyline: what has been refuted at its lowest offset lies on something still to come:
+    lift it at once, and see whether its sections still fit (see `skyline`)."""
+
+    split: bool = True
+    """Skyline: when nothing unplaced crosses a moment any more, the two sides are problems of
+    their own: a failure in one is not answered by searching the other again."""
+
+    memory: bool = True
+    """Skyline: remember states that failed by the ground below what is unplaced: many ways of
+    piling up the same buffers leave the same state, and restarts need not repeat themselves."""
