@@ -178,6 +178,28 @@ def test_fully_connected_over_more_axes_is_safe_as_a_convolution(rows, depth, ou
         assert_safe(op, trace, kernels="cmsis_nn")
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 3)),
+                min_size=1, max_size=4))  # fmt: skip
+def test_padding_distance_is_the_smallest_safe_one(axes):
+    before, after, shape = (tuple(column) for column in zip(*axes, strict=True))
+    target = tensor(*(a + n + b for a, b, n in axes))
+    amounts = integers(*((a, b) for a, b, _ in axes))
+    op = operator("PAD", [tensor(*shape), amounts], [target])
+    trace = Trace()
+    loops.pad(trace, shape, before, after)
+    assert_exact(op, trace, kernels="cmsis_nn")
+
+
+def test_a_padded_image_holds_its_input_with_both_kernels():
+    op = operator(
+        "PAD",
+        [tensor(1, 8, 8, 4), integers((0, 0), (1, 1), (1, 1), (0, 0))],
+        [tensor(1, 10, 10, 4)],
+    )
+    (pair,) = overlaps(op, "any")
+    assert pair.low + 8 * 8 * 4 <= 10 * 10 * 4
+
+
 @pytest.mark.parametrize("name", ["ADD", "MUL", "MAXIMUM", "MINIMUM", "RELU"])
 @pytest.mark.parametrize("count", [1, 2, 7, 33])
 def test_elementwise_may_lie_on_its_inputs_for_any_vector_length(name, count):
@@ -201,7 +223,7 @@ def test_any_means_all_kernels_at_once():
 
 
 UNPROVED = [
-    operator("PAD", [tensor(2, 2), integers((0, 1), (0, 0))], [tensor(3, 2)]),
+    operator("PAD", [tensor(1, 1, 1, 2, 2), integers(*[(0, 1)] * 5)], [tensor(2, 2, 2, 3, 3)]),
     operator("TRANSPOSE", [tensor(2, 3), integers(1, 0)], [tensor(3, 2)]),
     operator("TRANSPOSE_CONV", [integers(1, 4, 4, 2), constant(2, 1, 1, 2), tensor(1, 2, 2, 2)],
              [tensor(1, 4, 4, 2)]),

@@ -24,6 +24,7 @@ __all__ = [
     "matrix_blocks",
     "matrix_pairs",
     "max_pool",
+    "pad",
     "vector_products",
 ]
 
@@ -292,3 +293,40 @@ def elementwise_blocks(trace: Trace, count: int, block: int) -> None:
             trace.read(i)
         for i in cells:
             trace.write(i)
+
+
+def pad(trace: Trace, source: Shape, before: Shape, after: Shape) -> None:
+    """arm_pad_s8.c: two pointers that only step forward."""
+    while len(source) < 4:
+        source, before, after = (1, *source), (0, *before), (0, *after)
+    target = [b + n + a for b, n, a in zip(before, source, after, strict=True)]
+    column, row = target[3], target[2] * target[3]
+    block = target[1] * row
+    read = write = 0
+
+    def fill(count: int) -> None:
+        nonlocal write
+        for _ in range(count):
+            trace.write(write)
+            write += 1
+
+    def copy(count: int) -> None:
+        nonlocal read, write
+        trace.memcpy(write, read, count)
+        read, write = read + count, write + count
+
+    fill(block * before[0])
+    for _ in range(source[0]):
+        fill(row * before[1])
+        for _ in range(source[1]):
+            fill(column * before[2])
+            if source[3] == target[3]:
+                copy(source[2] * source[3])
+            else:
+                for _ in range(source[2]):
+                    fill(before[3])
+                    copy(source[3])
+                    fill(after[3])
+            fill(column * after[2])
+        fill(row * after[1])
+    fill(block * after[0])

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from arenafit.graph.model import DType, Operator
 from arenafit.memory.access.describe import Describe, Description
+from arenafit.memory.access.movement import padding
 from arenafit.memory.access.order import NO_ACCESS, Accesses, reads, writes
 from arenafit.memory.access.reference import (
     REFERENCE,
@@ -207,6 +208,15 @@ def _extremum(op: Operator) -> Description:
     return REFERENCE[op.name](op)
 
 
+def _pad(op: Operator) -> Description:
+    """arm_pad_s8.c: rows by memcpy, or pixels where channels are padded."""
+    source = op.inputs[0]
+    if source is None or source.dtype is not DType.INT8:
+        return REFERENCE[op.name](op)
+    order = padding(op, (DType.INT8,), by_memcpy=True) if len(source.shape) <= 4 else None
+    return _NONE if order is None else {(0, 0): order}
+
+
 def _table(mve: bool) -> Mapping[str, Describe]:
     table = {name: describe for name, describe in REFERENCE.items() if name not in REPLACED}
     table |= {
@@ -216,6 +226,8 @@ def _table(mve: bool) -> Mapping[str, Describe]:
         "MAX_POOL_2D": _max_pool_2d,
         "MAXIMUM": _extremum,
         "MINIMUM": _extremum,
+        "PAD": _pad,
+        "PADV2": _pad,
         # These kernels work in blocks of 2 to 16 elements, each read before it is written,
         # or an element at a time: the reference's order bounds them all.
         "ADD": REFERENCE["ADD"],  # arm_elementwise_add_s8.c, _s16.c

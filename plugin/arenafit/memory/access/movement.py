@@ -15,7 +15,7 @@ from arenafit.memory.access.order import Accesses, reads, writes
 from arenafit.memory.access.window import MAX_EXTENT
 from arenafit.memory.problem import Bytes
 
-__all__ = ["MOVEMENT"]
+__all__ = ["MOVEMENT", "padding"]
 
 _NONE: Description = {}
 _I8, _I16, _I32, _I64 = DType.INT8, DType.INT16, DType.INT32, DType.INT64
@@ -62,27 +62,39 @@ def _padded(body: Accesses, before: Bytes, extent: Bytes, after: Bytes) -> Acces
     return whole.then(writes(after, at=before + extent)) if after else whole
 
 
+def padding(op: Operator, types: Sequence[DType], by_memcpy: bool) -> Accesses | None:
+    """A PAD that ascends in the output; None if there is anything odd about it.
+
+    Element by element, or `by_memcpy`: as much of the two innermost axes as lies together.
+    """
+    source = _operand(op, 0, types)
+    if source is None or not 1 <= len(source.shape) <= 5:
+        return None
+    rank, target = len(source.shape), op.outputs[0]
+    amounts = _constant(op, 1, 2 * rank)
+    if amounts is None or min(amounts) < 0 or len(target.shape) != rank:
+        return None
+    around = list(zip(amounts[::2], amounts[1::2], strict=True))
+    if any(n + sum(pad) != o for n, pad, o in zip(source.shape, around, target.shape, strict=True)):
+        return None
+    size = source.dtype.bits // 8
+    steps = _strides(target.shape, size)
+    inner = 2 if by_memcpy and rank > 1 and around[-1] == (0, 0) else 1
+    read = math.prod(source.shape[-inner:]) * size
+    body = copied(read) if by_memcpy else element(size).repeat(source.shape[-1], size, size)
+    for axis in reversed(range(rank - inner + 1)):
+        before, after = (pad * steps[axis] for pad in around[axis])
+        whole = _padded(body, before, source.shape[axis] * steps[axis], after)
+        if axis > 0:
+            body = whole.repeat(source.shape[axis - 1], read, steps[axis - 1])
+            read *= source.shape[axis - 1]
+    return whole
+
+
 def _pad(op: Operator) -> Description:
     """pad.h: ascending in the output, element by element."""
-    source, target = _operand(op, 0, (_I8, _I16, _I32, _F32)), op.outputs[0]
-    if source is None or not 1 <= len(source.shape) <= 5 or len(target.shape) != len(source.shape):
-        return _NONE
-    amounts = _constant(op, 1, 2 * len(source.shape))
-    if amounts is None or min(amounts) < 0:
-        return _NONE
-    pairs = list(zip(amounts[::2], amounts[1::2], strict=True))
-    if any(n + a + b != o for n, (a, b), o in zip(source.shape, pairs, target.shape, strict=True)):
-        return _NONE
-    size = source.dtype.bits // 8
-    whole, read = element(size), size
-    write_steps = _strides(target.shape, size)
-    for extent, (before, after), step in reversed(
-        list(zip(source.shape, pairs, write_steps, strict=True))
-    ):
-        body = whole.repeat(extent, read, step)
-        whole = _padded(body, before * step, extent * step, after * step)
-        read *= extent
-    return {(0, 0): whole}
+    order = padding(op, (_I8, _I16, _I32, _F32), by_memcpy=False)
+    return _NONE if order is None else {(0, 0): order}
 
 
 def _concatenation(op: Operator) -> Description:
