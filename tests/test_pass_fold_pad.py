@@ -212,6 +212,16 @@ def test_pad_of_a_variable_stays() -> None:
     assert_left_alone(model)
 
 
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"])
+@pytest.mark.parametrize("shape", [(2, 8, 9), (1, 8, 9, 5), (2, 8, 9, 3), (1, 8, 9, 4)])
+def test_pad_in_front_of_a_malformed_reader_stays(kind: str, shape: tuple[int, ...]) -> None:
+    model = padded(kind, (1, 1), (1, 1), lowest=True, kernel=3, stride=1)
+    (output,) = model.main.outputs
+    if output.shape != shape:
+        output.shape = shape
+        assert_left_alone(model)
+
+
 def test_pad_that_is_a_filter_as_well_stays() -> None:
     model = padded("CONV_2D", (1, 1), (1, 1), kernel=3)
     pad, conv = model.main.operators

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
-from arenafit.errors import UsageError
-from arenafit.graph import Model, load
+from arenafit.errors import ModelError, UsageError
+from arenafit.graph import Model, load, save
 from arenafit.passes import PIPELINE, copy_model, run_passes
 from support.builder import GraphBuilder
 from support.compare import describe
@@ -124,6 +125,24 @@ def test_a_kept_plan_would_be_wrong_after_a_pad_is_folded() -> None:
     for tensor in model.main.tensors:
         tensor.offline_offset = offsets[tensor.name]
     assert not same_bytes(original, model)
+
+
+def test_damaged_models_that_load_never_break_a_pass() -> None:
+    rng = random.Random(1)
+    whole = save(work_for_every_pass())
+    loaded = changed = 0
+    for _ in range(2000):
+        damaged = bytearray(whole)
+        for _ in range(rng.randint(1, 3)):
+            damaged[rng.randrange(len(damaged))] = rng.choice([0, 1, 2, 127, 128, 255])
+        try:
+            model = load(bytes(damaged))
+        except ModelError:
+            continue
+        loaded += 1
+        changed += any(result.changed for result in run_passes(model))
+        load(save(model))
+    assert loaded > 100 and changed > 100
 
 
 @each_zoo_model

@@ -89,7 +89,7 @@ def same_padding(extent: int, reach: int, stride: int) -> tuple[int, int]:
 
 def read_pad(op: Operator) -> Pad | None:
     """`op` as a `Pad` that rule 1 admits; None for every other operator."""
-    if op.name not in ("PAD", "PADV2") or len(op.inputs) != {"PAD": 2, "PADV2": 3}[op.name]:
+    if len(op.inputs) != {"PAD": 2, "PADV2": 3}.get(op.name) or len(op.outputs) != 1:
         return None
     source, output = op.inputs[0], op.outputs[0]
     amounts = int_values(op.inputs[1])
@@ -121,10 +121,17 @@ def _pad_value(op: Operator, output: Tensor) -> float | None:
 
 def read_window(op: Operator) -> Window | None:
     """The window of a convolution or max-pool, None where `op` is neither or is malformed."""
+    if not op.inputs or op.inputs[0] is None or len(op.outputs) != 1:
+        return None
+    source, output = op.inputs[0].shape, op.outputs[0].shape
+    if len(source) != 4 or len(output) != 4 or source[0] != output[0] or 0 in source:
+        return None
+    channels = source[3]
     if op.name in _CONVOLUTIONS:
         weights = op.inputs[1] if len(op.inputs) > 1 else None
         if weights is None or len(weights.shape) != 4:
             return None
+        channels = weights.shape[0 if op.name == "CONV_2D" else 3]
         size = weights.shape[1], weights.shape[2]
         dilation = op.option("dilation_h_factor", 1), op.option("dilation_w_factor", 1)
     elif op.name == "MAX_POOL_2D":
@@ -133,7 +140,7 @@ def read_window(op: Operator) -> Window | None:
     else:
         return None
     stride = op.option("stride_h"), op.option("stride_w")
-    if min(*size, *stride, *dilation) < 1 or len(op.outputs[0].shape) != 4:
+    if min(*size, *stride, *dilation) < 1 or output[3] != channels:
         return None
     return Window(size, stride, dilation)
 

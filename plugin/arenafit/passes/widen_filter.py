@@ -23,6 +23,7 @@ Must not act on float filters: zero times infinity is not zero.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 
 from arenafit.graph.model import Buffer, DType, Model, Operator, Subgraph, Tensor
 from arenafit.passes.fold_pad import Pad, read_pad, read_window, same_padding
@@ -66,7 +67,8 @@ def _widening(pad: Pad, padded: Tensor, reader: Operator) -> tuple[_Zeros, _Zero
     weights = reader.inputs[1]
     if weights is None or weights.dtype != DType.INT8 or "sparsity" in weights.fields:
         return None
-    if weights.buffer is None or len(weights.buffer.data or b"") != weights.nbytes:
+    data = weights.buffer and weights.buffer.data
+    if not data or len(data) != weights.nbytes:
         return None
     neutral = {DType.INT8: zero_point(pad.source), DType.INT16: 0}.get(pad.source.dtype)
     if pad.value != neutral:
@@ -128,11 +130,11 @@ def _loads(subgraph: Subgraph) -> list[int]:
         for tensor in op.activations():
             last[tensor] = place
     last.update(dict.fromkeys(subgraph.outputs, len(subgraph.operators) - 1))
-    loads = [0] * len(subgraph.operators)
+    changes = [0] * (len(subgraph.operators) + 1)
     for tensor, start in first.items():
-        for place in range(start, last.get(tensor, start) + 1):
-            loads[place] += tensor.nbytes
-    return loads
+        changes[start] += tensor.nbytes
+        changes[last.get(tensor, start) + 1] -= tensor.nbytes
+    return list(accumulate(changes[:-1]))
 
 
 def _at_the_peak(model: Model, subgraph: Subgraph) -> list[tuple[Operator, Pad]]:
