@@ -131,7 +131,7 @@ def test_damaged_models_that_load_never_break_a_pass() -> None:
     rng = random.Random(1)
     whole = save(work_for_every_pass())
     loaded = changed = 0
-    for _ in range(2000):
+    for _ in range(500):
         damaged = bytearray(whole)
         for _ in range(rng.randint(1, 3)):
             damaged[rng.randrange(len(damaged))] = rng.choice([0, 1, 2, 127, 128, 255])
@@ -142,7 +142,7 @@ def test_damaged_models_that_load_never_break_a_pass() -> None:
         loaded += 1
         changed += any(result.changed for result in run_passes(model))
         load(save(model))
-    assert loaded > 100 and changed > 100
+    assert loaded > 40 and changed > 40
 
 
 @each_zoo_model
