@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from arenafit.graph.model import DType, Operator, Tensor
@@ -19,8 +19,9 @@ __all__ = [
     "copied",
     "element",
     "elementwise",
-    "image",
+    "integers",
     "may_alias",
+    "operand",
     "rows_of",
     "spatial_image",
 ]
@@ -38,6 +39,7 @@ Description = Mapping[tuple[int, int], "Accesses | InPlaceOnly"]
 
 Describe = Callable[[Operator], Description]
 
+_INTEGERS = {DType.INT32: 4, DType.INT64: 8}
 _CHARACTERS = {DType.INT8, DType.UINT8}
 _SIGNED = {DType.UINT16: DType.INT16, DType.UINT32: DType.INT32, DType.UINT64: DType.INT64}
 
@@ -70,40 +72,52 @@ def elementwise(read: Tensor, written: Tensor) -> Accesses:
     return element(size).repeat(written.elements, read.dtype.bits // 8, size)
 
 
-def image(
-    read: Tensor,
-    written: Tensor,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    padding: int,
-) -> Image | None:
-    """The sliding window of an NHWC operator; None where shapes and parameters do not agree.
-
-    Pairs are (rows, columns); `padding` is the schema's enum.
-    """
-    if len(read.shape) != 4 or len(written.shape) != 4 or read.shape[0] != written.shape[0]:
-        return None
-    axes = [
-        Axis.of(read.shape[i + 1], written.shape[i + 1], kernel[i], stride[i], dilation[i], padding)
-        for i in (0, 1)
-    ]
-    if axes[0] is None or axes[1] is None:
-        return None
-    pixel = (t.shape[3] * t.dtype.bits // 8 for t in (read, written))
-    return Image(read.shape[0], axes[0], axes[1], *pixel)
-
-
 def spatial_image(op: Operator, kernel: tuple[int, int], dilated: bool = False) -> Image | None:
-    """`image` of input 0 and output 0, with stride, dilation and padding from the options."""
-    source, target = op.inputs[0], op.outputs[0]
-    if source is None:
+    """The sliding window from input 0 to output 0, both NHWC; `kernel` is (rows, columns).
+
+    Stride, padding and, if `dilated`, dilation come from the options. None where shapes and
+    parameters do not agree.
+    """
+    read, written = op.inputs[0], op.outputs[0]
+    if read is None or len(read.shape) != 4 or len(written.shape) != 4:
+        return None
+    if read.shape[0] != written.shape[0]:
         return None
     stride = (op.option("stride_h"), op.option("stride_w"))
     dilation = (1, 1)
     if dilated:
         dilation = (op.option("dilation_h_factor", 1), op.option("dilation_w_factor", 1))
-    return image(source, target, kernel, stride, dilation, op.option("padding"))
+    rows, columns = (
+        Axis.of(
+            read.shape[i + 1], written.shape[i + 1], kernel[i], stride[i], dilation[i],
+            op.option("padding"),
+        )
+        for i in (0, 1)
+    )  # fmt: skip
+    if rows is None or columns is None:
+        return None
+    read_pixel, write_pixel = (t.shape[3] * t.dtype.bits // 8 for t in (read, written))
+    return Image(read.shape[0], rows, columns, read_pixel, write_pixel)
+
+
+def operand(op: Operator, index: int, types: Sequence[DType]) -> Tensor | None:
+    """Input `index`, where it and all outputs have one and the same type, among `types`."""
+    tensor = op.inputs[index] if index < len(op.inputs) else None
+    if tensor is None or tensor.dtype not in types or not op.outputs:
+        return None
+    return tensor if all(t.dtype is tensor.dtype for t in op.outputs) else None
+
+
+def integers(op: Operator, index: int, count: int) -> tuple[int, ...] | None:
+    """The `count` integers of constant input `index`; None where it is not that."""
+    tensor = op.inputs[index] if index < len(op.inputs) else None
+    if tensor is None or tensor.dtype not in _INTEGERS or tensor.elements != count:
+        return None
+    data, size = tensor.buffer.data if tensor.buffer is not None else None, _INTEGERS[tensor.dtype]
+    if data is None or len(data) != count * size:
+        return None
+    starts = range(0, len(data), size)
+    return tuple(int.from_bytes(data[i : i + size], "little", signed=True) for i in starts)
 
 
 def rows_of(tensor: Tensor) -> tuple[int, int]:

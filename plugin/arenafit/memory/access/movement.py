@@ -7,12 +7,20 @@ memcpy must be disjoint call by call; what it copies in a loop need not be.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from arenafit.graph.model import DType, Operator, Tensor
-from arenafit.memory.access.describe import Describe, Description, copied, element, elementwise
+from arenafit.memory.access.describe import (
+    Describe,
+    Description,
+    copied,
+    element,
+    elementwise,
+    integers,
+    operand,
+)
 from arenafit.memory.access.order import Accesses, reads, writes
-from arenafit.memory.access.window import MAX_EXTENT
+from arenafit.memory.access.resize import RESIZING
 from arenafit.memory.problem import Bytes
 
 __all__ = ["MOVEMENT", "padding"]
@@ -20,27 +28,6 @@ __all__ = ["MOVEMENT", "padding"]
 _NONE: Description = {}
 _I8, _I16, _I32, _I64 = DType.INT8, DType.INT16, DType.INT32, DType.INT64
 _F32, _BOOL = DType.FLOAT32, DType.BOOL
-_INTEGERS = {_I32: 4, _I64: 8}
-
-
-def _operand(op: Operator, index: int, types: Sequence[DType]) -> Tensor | None:
-    """Input `index`, where it and all outputs have one and the same type, among `types`."""
-    tensor = op.inputs[index] if index < len(op.inputs) else None
-    if tensor is None or tensor.dtype not in types or not op.outputs:
-        return None
-    return tensor if all(t.dtype is tensor.dtype for t in op.outputs) else None
-
-
-def _constant(op: Operator, index: int, count: int) -> tuple[int, ...] | None:
-    """The `count` integers of constant input `index`; None where it is not that."""
-    tensor = op.inputs[index] if index < len(op.inputs) else None
-    if tensor is None or tensor.dtype not in _INTEGERS or tensor.elements != count:
-        return None
-    data, size = tensor.buffer.data if tensor.buffer is not None else None, _INTEGERS[tensor.dtype]
-    if data is None or len(data) != count * size:
-        return None
-    starts = range(0, len(data), size)
-    return tuple(int.from_bytes(data[i : i + size], "little", signed=True) for i in starts)
 
 
 def _axis(axis: int, rank: int) -> int | None:
@@ -67,11 +54,11 @@ def padding(op: Operator, types: Sequence[DType], by_memcpy: bool) -> Accesses |
 
     Element by element, or `by_memcpy`: as much of the two innermost axes as lies together.
     """
-    source = _operand(op, 0, types)
+    source = operand(op, 0, types)
     if source is None or not 1 <= len(source.shape) <= 5:
         return None
     rank, target = len(source.shape), op.outputs[0]
-    amounts = _constant(op, 1, 2 * rank)
+    amounts = integers(op, 1, 2 * rank)
     if amounts is None or min(amounts) < 0 or len(target.shape) != rank:
         return None
     around = list(zip(amounts[::2], amounts[1::2], strict=True))
@@ -101,7 +88,7 @@ def _concatenation(op: Operator) -> Description:
     """concatenation.h: a memcpy an input, over and over along the axes before `axis`."""
     target = op.outputs[0]
     axis = _axis(op.option("axis"), len(target.shape))
-    if axis is None or any(_operand(op, i, (_I8, _I16, _I32, _I64, _F32, _BOOL)) is None
+    if axis is None or any(operand(op, i, (_I8, _I16, _I32, _I64, _F32, _BOOL)) is None
                            for i in range(len(op.inputs))):  # fmt: skip
         return _NONE
     inner = math.prod(target.shape[axis + 1 :]) * (target.dtype.bits // 8)
@@ -133,7 +120,7 @@ def _pack(op: Operator) -> Description:
     inner, outer = math.prod(rest[axis:]), math.prod(rest[:axis])
     result: dict[tuple[int, int], Accesses] = {}
     for i in range(count):
-        source = _operand(op, i, (_I8, _I16, _I32, _I64, _F32))
+        source = operand(op, i, (_I8, _I16, _I32, _I64, _F32))
         if source is None or source.shape != rest:
             return _NONE
         own = element(size).repeat(inner, size, size)
@@ -145,7 +132,7 @@ def _pack(op: Operator) -> Description:
 
 def _unpack(op: Operator) -> Description:
     """micro/kernels/unpack.cc: output by output, element by element."""
-    source, count = _operand(op, 0, (_I8, _I16, _I32, _F32)), len(op.outputs)
+    source, count = operand(op, 0, (_I8, _I16, _I32, _F32)), len(op.outputs)
     axis = None if source is None else _axis(op.option("axis"), len(source.shape))
     if source is None or axis is None or source.shape[axis] != count or op.option("num") != count:
         return _NONE
@@ -166,7 +153,7 @@ def _split(data: int, axis_input: int) -> Describe:
     """micro/kernels/split.cc, split_v.cc: the outputs' parts in turn, element by element."""
 
     def describe(op: Operator) -> Description:
-        source, position = _operand(op, data, (_I8, _I16, _I32, _F32)), _constant(op, axis_input, 1)
+        source, position = operand(op, data, (_I8, _I16, _I32, _F32)), integers(op, axis_input, 1)
         if source is None or position is None:
             return _NONE
         axis = _axis(position[0], len(source.shape))
@@ -215,13 +202,13 @@ def _strided(
 
 def _strided_slice(op: Operator) -> Description:
     """strided_slice.h: ascending in the output; memcpy along an innermost stride of 1."""
-    source = _operand(op, 0, (_I8, _I16, _I32, _F32, _BOOL))
+    source = operand(op, 0, (_I8, _I16, _I32, _F32, _BOOL))
     if source is None or not 1 <= len(source.shape) <= 5:
         return _NONE
     if op.option("ellipsis_mask") or op.option("new_axis_mask") or op.option("offset", False):
         return _NONE
     rank = len(source.shape)
-    begin, end, steps = (_constant(op, i, rank) for i in (1, 2, 3))
+    begin, end, steps = (integers(op, i, rank) for i in (1, 2, 3))
     if begin is None or end is None or steps is None or min(steps) < 1:
         return _NONE
     starts, counts = [], []
@@ -244,11 +231,11 @@ def _bounded(index: int, extent: int) -> int:
 
 def _slice(op: Operator) -> Description:
     """slice.h: ascending in the output, element by element."""
-    source = _operand(op, 0, (_I8, _I16, _I32, _F32, _BOOL))
+    source = operand(op, 0, (_I8, _I16, _I32, _F32, _BOOL))
     if source is None or not 1 <= len(source.shape) <= 5:
         return _NONE
     rank = len(source.shape)
-    starts, sizes = _constant(op, 1, rank), _constant(op, 2, rank)
+    starts, sizes = integers(op, 1, rank), integers(op, 2, rank)
     if starts is None or sizes is None or min(starts) < 0:
         return _NONE
     counts = [
@@ -263,8 +250,8 @@ def _slice(op: Operator) -> Description:
 
 def _transpose(op: Operator) -> Description:
     """transpose.h: ascending in the output, element by element."""
-    source = _operand(op, 0, (_I8, _I16, _F32))
-    axes = None if source is None else _constant(op, 1, len(source.shape))
+    source = operand(op, 0, (_I8, _I16, _F32))
+    axes = None if source is None else integers(op, 1, len(source.shape))
     if source is None or axes is None or sorted(axes) != list(range(len(source.shape))):
         return _NONE
     target = op.outputs[0]
@@ -282,7 +269,7 @@ def _blocks(to_depth: bool) -> Describe:
     """space_to_depth.h in the input's order, depth_to_space.h in the output's."""
 
     def describe(op: Operator) -> Description:
-        source, target, block = _operand(op, 0, (_I8, _F32)), op.outputs[0], op.option("block_size")
+        source, target, block = operand(op, 0, (_I8, _F32)), op.outputs[0], op.option("block_size")
         if source is None or len(source.shape) != 4 or block < 1:
             return _NONE
         wide, deep = (source.shape, target.shape) if to_depth else (target.shape, source.shape)
@@ -310,85 +297,9 @@ def _blocks(to_depth: bool) -> Describe:
     return describe
 
 
-def _resize(op: Operator, positions: Sequence[Sequence[int]], pixel: Accesses) -> Description:
-    """`pixel` for each output pixel, with its first input pixel at the given row and column."""
-    source, target = op.inputs[0], op.outputs[0]
-    assert source is not None
-    read = source.shape[3] * source.dtype.bits // 8
-    line, out_line = read * source.shape[2], read * target.shape[2]
-    row = pixel.repeat_at((x * read, i * read) for i, x in enumerate(positions[1]))
-    image = row.repeat_at((y * line, i * out_line) for i, y in enumerate(positions[0]))
-    return {
-        (0, 0): image.repeat(source.shape[0], source.shape[1] * line, target.shape[1] * out_line)
-    }
-
-
-def _resized(op: Operator, types: Sequence[DType]) -> Tensor | None:
-    source, target = _operand(op, 0, types), op.outputs[0]
-    if source is None or len(source.shape) != 4 or len(target.shape) != 4:
-        return None
-    if (source.shape[0], source.shape[3]) != (target.shape[0], target.shape[3]):
-        return None
-    if min(*source.shape, *target.shape) < 1 or max(target.shape[1:3]) > MAX_EXTENT:
-        return None
-    return source if _constant(op, 1, 2) == target.shape[1:3] else None
-
-
-def _resize_nearest_neighbor(op: Operator) -> Description:
-    """resize_nearest_neighbor.h: pixel by pixel, each by memcpy."""
-    source = _resized(op, (_I8, _I16, _F32))
-    if source is None:
-        return _NONE
-    corners, centers = op.option("align_corners", False), op.option("half_pixel_centers", False)
-    positions = [
-        list(_nearest(n, out, corners, centers))
-        for n, out in zip(source.shape[1:3], op.outputs[0].shape[1:3], strict=True)
-    ]
-    return _resize(op, positions, copied(source.shape[3] * source.dtype.bits // 8))
-
-
-def _nearest(size: int, out: int, corners: bool, centers: bool) -> Iterator[int]:
-    """GetNearestNeighbor(), in the single precision in which the kernel computes it."""
-    import numpy as np
-
-    single = np.float32
-    aligned = corners and out > 1
-    scale = single(size - 1) / single(out - 1) if aligned else single(size) / single(out)
-    for i in range(out):
-        exact = (single(i) + single(0.5 if centers else 0.0)) * scale
-        below = math.floor(exact)
-        # TfLiteRound() takes halves away from zero, and the value is not negative
-        nearest = below + 1 if corners and exact - single(below) >= single(0.5) else below
-        yield max(0, min(nearest, size - 1))
-
-
-def _resize_bilinear(op: Operator) -> Description:
-    """resize_bilinear.h, ResizeBilinearInteger(): pixel by pixel, element by element."""
-    source = _resized(op, (_I8,))
-    if source is None:
-        return _NONE
-    corners, centers = op.option("align_corners", False), op.option("half_pixel_centers", False)
-    positions = [
-        list(_lower(n, out, corners, centers))
-        for n, out in zip(source.shape[1:3], op.outputs[0].shape[1:3], strict=True)
-    ]
-    return _resize(op, positions, element(1).repeat(source.shape[3], 1, 1))
-
-
-def _lower(size: int, out: int, corners: bool, centers: bool) -> Iterator[int]:
-    """The lower of the two positions of ComputeInterpolationValuesInteger()."""
-    if corners and out > 1:
-        scale = (1024 * (size - 1) + (out - 1) // 2) // (out - 1)
-    else:
-        scale = (1024 * size + out // 2) // out
-    for i in range(out):
-        value = i * scale + scale // 2 - 512 if centers else i * scale
-        yield min(max(value, 0) // 1024, min((value + 1023) // 1024, size - 1))
-
-
 def _expand_dims(op: Operator) -> Description:
     """micro/kernels/expand_dims.cc: a loop, element by element."""
-    source = _operand(op, 0, (_I8, _I16, _F32))
+    source = operand(op, 0, (_I8, _I16, _F32))
     if source is None or source.elements != op.outputs[0].elements:
         return _NONE
     return {(0, 0): elementwise(source, op.outputs[0])}
@@ -401,8 +312,7 @@ MOVEMENT: dict[str, Describe] = {
     "PACK": _pack,
     "PAD": _pad,
     "PADV2": _pad,
-    "RESIZE_BILINEAR": _resize_bilinear,
-    "RESIZE_NEAREST_NEIGHBOR": _resize_nearest_neighbor,
+    **RESIZING,
     "SLICE": _slice,
     "SPACE_TO_DEPTH": _blocks(to_depth=True),
     "SPLIT": _split(data=1, axis_input=0),
