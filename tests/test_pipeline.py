@@ -114,6 +114,26 @@ def test_each_step_helps_alone(name: str, make: Callable[[], Model]) -> None:
     assert report.after.head < report.before.head
 
 
+def symmetrically_padded() -> Model:
+    """PAD as PyTorch does it before stride 2: SAME cannot say that."""
+    g = GraphBuilder(seed=14)
+    x = g.input((1, 32, 32, 4))
+    y = g.pad(g.conv(x, 8), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    g.output(g.conv(y, 8, kernel=3, stride=2, padding="VALID"))
+    return g.model()
+
+
+@needs_tflm
+def test_a_pass_that_costs_time_is_used_only_where_nothing_cheaper_saves_as_much() -> None:
+    data = save(symmetrically_padded())
+    _, free = arenafit.optimize(data, kernels="reference")
+    assert "widen-filter" not in [step.name for step in free.passes]
+    _, pressed = arenafit.optimize(data, kernels="reference", disable="overlap")
+    _, without = arenafit.optimize(data, kernels="reference", disable=["overlap", "widen-filter"])
+    assert "widen-filter" in [step.name for step in pressed.passes]
+    assert pressed.after.head < without.after.head
+
+
 @needs_tflm
 def test_the_plans_order_by_what_they_save() -> None:
     data = save(mobilenet_like())

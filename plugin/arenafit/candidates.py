@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from arenafit.graph.model import Model, Operator
 from arenafit.memory.access import PairOverlap, overlaps
@@ -12,6 +13,7 @@ from arenafit.memory.greedy import greedy
 from arenafit.memory.lifetimes import ScratchSizes
 from arenafit.memory.problem import Bytes, Placement
 from arenafit.memory.scratch import scratch_requests
+from arenafit.report.figures import PassReport
 
 __all__ = [
     "TARGETS",
@@ -40,6 +42,8 @@ class Candidate:
     model: Model
     heads: dict[str, Bytes]  # predicted, by kernel set
     placement: Placement | None = None  # None: TFLM's own planner places everything
+    steps: list[PassReport] = field(default_factory=list)  # what was done to it
+    order_bound: Bytes | None = None  # no order of its operators has a smaller head
     data: bytes = field(default=b"", repr=False)
 
 
@@ -66,12 +70,10 @@ def predict_head(model: Model, target: str) -> Bytes:
     return greedy(problem).head
 
 
-def candidate(
-    label: str, model: Model, targets: Iterable[str], placement: Placement | None = None
-) -> Candidate:
+def candidate(label: str, model: Model, targets: Iterable[str], **more: Any) -> Candidate:
     """`model` as a candidate, its head predicted under each of `targets`."""
     heads = {target: predict_head(model, target) for target in targets}
-    return Candidate(label, model, heads, placement)
+    return Candidate(label, model, heads, **more)
 
 
 def best_first(candidates: list[Candidate], stock: Candidate) -> list[Candidate]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
 from arenafit.candidates import (
     TARGETS,
@@ -27,7 +28,7 @@ from arenafit.memory.build import OverlapRule, apply_plan, clear_plan, model_pro
 from arenafit.memory.checker import check_plan, check_variables
 from arenafit.memory.problem import Bytes, Placement, Problem
 from arenafit.options import STEPS, Options
-from arenafit.passes import copy_model, run_passes
+from arenafit.passes import COSTLY_PASSES, copy_model, run_passes
 from arenafit.report.figures import Arena, Flash, PassReport, Report, Verified
 from arenafit.runtime import unavailable_reason
 from arenafit.runtime.host import Host, best_oracle
@@ -46,9 +47,8 @@ class _Work:
     tell: Progress
     original: Model
     stock: Candidate
-    steps: list[PassReport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    order_bound: Bytes | None = None  # no operator order has a smaller head
+    placements: dict[Problem, Placement] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -59,9 +59,6 @@ class _Work:
         """What may be shared; None where the user wants nothing shared."""
         shared = "overlap" not in self.options.disable and self.options.plan == "optimal"
         return overlap_rule(self.options.kernels) if shared else None
-
-    def step(self, name: str, changed: int, before: Bytes, after: Bytes) -> None:
-        self.steps.append(PassReport(name, changed, before, after))
 
 
 def optimize(
@@ -110,27 +107,39 @@ def optimize(
 
 def _candidates(work: _Work) -> list[Candidate]:
     """All models worth a try, the plainest first: among equal heads it is preferred."""
-    rewritten = _rewrite(work)
-    ordered = _reorder(work, rewritten)
-    found = [candidate("clean-up", rewritten, work.targets)]
+    found: list[Candidate] = []
+    for costly in (COSTLY_PASSES, frozenset[str]()):
+        steps: list[PassReport] = []
+        rewritten = _rewrite(work, costly, steps)
+        if found and not any(step.name in COSTLY_PASSES for step in steps):
+            break
+        found += _planned(work, rewritten, steps)
+    return found
+
+
+def _planned(work: _Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
+    """`rewritten` as it is, in the best order, and with plans."""
+    ordered, bound = _reorder(work, rewritten, steps)
+    made = partial(candidate, targets=work.targets, steps=steps, order_bound=bound)
+    found = [made("clean-up", rewritten)]
     if ordered is not rewritten:
         plain = copy_model(ordered)
         clear_plan(plain)
-        found.append(candidate("new order", plain, work.targets))
+        found.append(made("new order", plain))
     if work.options.plan == "greedy":
         return found
     # Kernel sets differ in scratch, so a plan made for one may be a poor one for the other.
-    placements: dict[Problem, Placement] = {}
     for model in dict.fromkeys((ordered, rewritten)):
         for target in work.targets:
-            found.append(_placed(work, model, target, placements))
-        if found[-1].heads[work.targets[0]] == work.order_bound:
+            planned, placement = _place(work, model, target)
+            found.append(made(f"plan for {target} kernels", planned, placement=placement))
+        if found[-1].heads[work.targets[0]] == bound:
             break
     return found
 
 
-def _rewrite(work: _Work) -> Model:
-    """The original after the passes."""
+def _rewrite(work: _Work, costly: frozenset[str], steps: list[PassReport]) -> Model:
+    """The original after the passes, but for the `costly` ones."""
     work.tell("cleaning the graph")
     model = copy_model(work.original)
     head = work.stock.heads[work.targets[0]]
@@ -138,47 +147,45 @@ def _rewrite(work: _Work) -> Model:
     def watch(name: str, changed: int, now: Model) -> None:
         nonlocal head
         after = predict_head(now, work.targets[0])
-        work.step(name, changed, head, after)
+        steps.append(PassReport(name, changed, head, after))
         head = after
 
-    run_passes(model, work.options.disable - set(STEPS), watch)
+    run_passes(model, work.options.disable - set(STEPS) | costly, watch)
     return model
 
 
-def _reorder(work: _Work, model: Model) -> Model:
-    """A copy of `model` in the best order; `model` itself where its order is one of the best."""
+def _reorder(work: _Work, model: Model, steps: list[PassReport]) -> tuple[Model, Bytes | None]:
+    """A copy of `model` in the best order, or `model` itself where its order is one of the best;
+    and the proved bound on the head of any order."""
     from arenafit.schedule.reorder import reorder
 
     if "reorder" in work.options.disable:
-        return model
+        return model, None
     work.tell("ordering operators")
     ordered = copy_model(model)
     scratch = scratch_rule(work.targets[0])
     result = reorder(ordered, work.rule, scratch, seconds=work.options.seconds, progress=work.tell)
-    work.order_bound = result.bound
     if not result.changed:
-        return model
+        return model, result.bound
     clear_plan(ordered)
     before, after = (predict_head(m, work.targets[0]) for m in (model, ordered))
-    work.step("reorder", result.changed, before, after)
-    return ordered
+    steps.append(PassReport("reorder", result.changed, before, after))
+    return ordered, result.bound
 
 
-def _placed(
-    work: _Work, model: Model, target: str, placements: dict[Problem, Placement]
-) -> Candidate:
+def _place(work: _Work, model: Model, target: str) -> tuple[Model, Placement]:
     """A copy of `model` with a plan in it, made for the scratch of `target`'s kernels."""
     model = copy_model(model)
     placing = model_problem(model, work.rule, scratch_rule(target))
-    if placing.problem not in placements:
+    if placing.problem not in work.placements:
         work.tell("placing tensors")
-        placements[placing.problem] = _place(work.options, placing.problem)
-    placement = placements[placing.problem]
+        work.placements[placing.problem] = _solve(work.options, placing.problem)
+    placement = work.placements[placing.problem]
     apply_plan(model, placing.tensors, placement.offsets)
-    return candidate(f"plan for {target} kernels", model, work.targets, placement)
+    return model, placement
 
 
-def _place(options: Options, problem: Problem) -> Placement:
+def _solve(options: Options, problem: Problem) -> Placement:
     if options.plan == "pingpong":
         from arenafit.memory.pingpong import pingpong
 
@@ -305,16 +312,23 @@ class _Proof:
     words: str
 
 
-def _proof(work: _Work, candidates: list[Candidate], head: Bytes) -> _Proof:
+def _proof(work: _Work, chosen: Candidate, candidates: list[Candidate], head: Bytes) -> _Proof:
     """What the searches proved about `head`; a plan that IN brought may be below their bounds."""
-    if work.order_bound is not None and head <= work.order_bound:
-        exact = head == work.order_bound
+    bound = chosen.order_bound
+    if chosen is work.stock:
+        bound = min((c.order_bound for c in candidates if c.order_bound is not None), default=None)
+    if bound is not None and head <= bound:
+        exact = head == bound
         words = "no operator order and no placement has a smaller head" if exact else ""
-        return _Proof(head if not exact else work.order_bound, exact, words)
-    placements = [found.placement for found in candidates if found.placement is not None]
-    if not placements:
-        return _Proof(work.order_bound or 0, False, "")
-    placement = min(placements, key=lambda p: p.head)
+        return _Proof(head, exact, words)
+    kin = [
+        c.placement
+        for c in candidates
+        if c.placement and (c.steps is chosen.steps or chosen is work.stock)
+    ]
+    if not kin:
+        return _Proof(bound or 0, False, "")
+    placement = min(kin, key=lambda p: p.head)
     exact = placement.bound == head
     words = "no placement in this operator order has a smaller head" if exact else ""
     return _Proof(min(placement.bound, head), exact, words)
@@ -331,7 +345,7 @@ def _report(
 ) -> Report:
     from arenafit.report.profile import binding_operator
 
-    proof = _proof(work, candidates, after.head)
+    proof = _proof(work, chosen, candidates, after.head)
     report = Report(
         model=name,
         runtime=work.options.runtime,
@@ -342,7 +356,7 @@ def _report(
         optimal=proof.optimal,
         proof=proof.words,
         binding=binding_operator(chosen.model, scratch_rule(work.targets[0])),
-        passes=work.steps,
+        passes=chosen.steps,
         verified=verified,
         flash=Flash(len(work.stock.data), len(chosen.data)),
         notes=work.notes,

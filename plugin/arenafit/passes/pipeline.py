@@ -17,7 +17,7 @@ from arenafit.passes import (
     widen_filter,
 )
 
-__all__ = ["PIPELINE", "Pass", "PassResult", "copy_model", "run_passes"]
+__all__ = ["COSTLY_PASSES", "PIPELINE", "Pass", "PassResult", "copy_model", "run_passes"]
 
 _MAX_ROUNDS = 100  # a model that still changes then keeps what it has: each round is exact
 
@@ -28,12 +28,14 @@ class Pass:
 
     `extends_lifetimes`: after it, a tensor may be read later than before, so that an
     offline plan made for the old graph may put another tensor over it.
+    `costs_time`: it adds multiply-accumulates, so that it is worth it only where it saves bytes.
     """
 
     name: str
     summary: str
     run: Callable[[Model], int]
     extends_lifetimes: bool = False
+    costs_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,13 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("fold-constants", "operators on constants and static shapes", fold_constants.run),
     Pass("remove-identity", "operators that change no byte", remove_identity.run, True),
     Pass("fold-pad", "PAD into the VALID window operator behind it", fold_pad.run, True),
-    Pass("widen-filter", "PAD at the peak, by zero taps in a filter", widen_filter.run, True),
+    Pass("widen-filter", "PAD at the peak, by zero taps in a filter", widen_filter.run, True, True),
     Pass("remove-dead", "operators whose results nobody reads", remove_dead.run),
     Pass("remove-unused-tensors", "tensors nobody refers to", remove_unused_tensors.run),
 )
+
+
+COSTLY_PASSES = frozenset(step.name for step in PIPELINE if step.costs_time)
 
 
 def copy_model(model: Model) -> Model:

@@ -1,8 +1,8 @@
 """One end of the two-ended search: the states reached from the start, or back from the end.
 
-The search asks "is there an order within `level` bytes?" for a level that rises. States that
-need more wait (`parked`); when no other is left, the level is refuted, and the next one
-worth a try is the smallest need among those that wait. So the first order found is optimal.
+The search asks "is there an order within `level` bytes?" for a level that rises. States with a
+move that needs more wait (`parked`); when there are no others, the level is refuted, and the
+next one worth a try is the smallest such need. So the first order found is optimal.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Front:
     ) -> None:
         self.walk = Walk(lattice, backward=backward)
         self.root = root  # settled: some best order passes through it
-        self.limit = limit  # where this end meets the other; shrinks when that one settles
+        self.limit = limit  # where this end meets the other
         self.path: list[StepId] = []  # from the end to the root
         self.states = 0
         self._rules = rules
@@ -49,7 +49,14 @@ class Front:
         self._root_live = live
         self._from: dict[Done, tuple[Done, tuple[StepId, ...]]] = {root: (root, ())}
         self._open: list[_Entry] = [(live, 0.0, 0, root, self.walk.ready(root, self.limit))]
-        self._parked: list[tuple[Bytes, StepId, Done, _Entry]] = []
+        self._parked: list[tuple[Bytes, _Entry]] = []
+        self._shortened: set[Done] = set()  # cut down to the limit and looked at since it moved
+
+    def shorten(self, limit: Done) -> None:
+        """Bring the limit nearer, to where the other end has settled."""
+        if limit != self.limit:
+            self.limit = limit
+            self._shortened = set()
 
     @property
     def exhausted(self) -> bool:
@@ -62,15 +69,9 @@ class Front:
         return self._parked[0][0]
 
     def release(self, level: Bytes) -> None:
-        """Go on with the states that waited for a level up to this one."""
+        """Take up again the states that waited for a level up to this one."""
         while self._parked and self._parked[0][0] <= level:
-            _, step, origin, entry = heappop(self._parked)
-            self._push(origin, step, entry)
-
-    def _push(self, origin: Done, step: StepId, entry: _Entry) -> None:
-        if entry[3] not in self._from:
-            self._from[entry[3]] = (origin, (step,))
-            heappush(self._open, entry)
+            heappush(self._open, heappop(self._parked)[1])
 
     def advance(self, level: Bytes) -> bool:
         """Look at one more state; True when it is the limit, and `path` leads there."""
@@ -79,8 +80,9 @@ class Front:
         if done & ~self.limit:  # the other end has settled since: so much of it is enough
             origin = self._from[done]
             done &= self.limit
-            if done in self._from and done != self.limit:
+            if done in self._shortened:
                 return False
+            self._shortened.add(done)
             self._from.setdefault(done, origin)
             live, ready = self.walk.live(done), self.walk.ready(done, self.limit)
         while True:
@@ -106,15 +108,20 @@ class Front:
             if done in self._from:
                 return False
             self._from[done] = origin
+        later: list[Bytes] = []
         for need, beyond, step in moves:
             further = done | 1 << step
+            if further in self._from:
+                continue
+            if need > level:
+                later.append(need)
+                continue
+            self._from[further] = (done, (step,))
             tie = self._random.random() if self._random else 0.0
             waiting = self.walk.ready_after(done, ready, step)
-            entry = (beyond, tie, -further.bit_count(), further, waiting)
-            if need <= level:
-                self._push(done, step, entry)
-            elif further not in self._from:
-                heappush(self._parked, (need, step, done, entry))
+            heappush(self._open, (beyond, tie, -further.bit_count(), further, waiting))
+        if later:
+            heappush(self._parked, (min(later), (live, 0.0, -done.bit_count(), done, ready)))
         return False
 
     def _steps_to(self, done: Done) -> list[StepId]:

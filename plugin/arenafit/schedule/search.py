@@ -169,7 +169,7 @@ class _Search:
                 if front.advance(self.level):
                     return True
                 if other is not front:
-                    other.limit = self.lattice.full & ~front.root
+                    other.shorten(self.lattice.full & ~front.root)
                 while front.exhausted:
                     self.level = front.next_level
                     for either in fronts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from arenafit.memory.placement.bounds import loads
 from arenafit.memory.placement.instance import Instance
@@ -35,7 +36,7 @@ def first_fit(
             at = offsets[other]
             if at == ONLINE:
                 continue
-            for (_, below), (above, _) in zip(pair.options, pair.options[1:], strict=False):
+            for (_, below), (above, _) in pairwise(pair.options):
                 if pair.i == k:
                     forbidden.append((at + below + 1, at + above - 1))
                 else:

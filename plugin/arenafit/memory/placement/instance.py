@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from arenafit.memory.problem import ALIGNMENT, ONLINE, Overlap, Problem, Request
 
-__all__ = ["INFINITY", "Instance", "Options", "Pair", "restrict", "sweep"]
+__all__ = ["INFINITY", "Instance", "Options", "Pair", "is_plain", "must_part", "restrict", "sweep"]
 
 INFINITY = 1 << 60
 
@@ -125,6 +125,18 @@ def restrict(instance: Instance, members: Sequence[int]) -> Instance:
         lifetimes,
         tuple(pairs),
         _cliques(lifetimes),
+    )
+
+
+def must_part(pair: Pair, sizes: Sequence[int]) -> bool:
+    """True where the two may not share anything."""
+    return pair.options == ((-INFINITY, -sizes[pair.i]), (sizes[pair.j], INFINITY))
+
+
+def is_plain(instance: Instance) -> bool:
+    """True where there are neither fixed offsets nor overlaps."""
+    return all(f == ONLINE for f in instance.fixed) and all(
+        must_part(pair, instance.sizes) for pair in instance.pairs
     )
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from arenafit.memory.placement.bounds import weights
-from arenafit.memory.placement.instance import INFINITY, Instance, Options, Pair
+from arenafit.memory.placement.instance import Instance, Options, is_plain, must_part
 from arenafit.memory.placement.techniques import Techniques
 from arenafit.memory.problem import ONLINE
 
-__all__ = ["OutOfNodes", "Search", "is_plain"]
+__all__ = ["OutOfNodes", "Search"]
 
 
 class OutOfNodes(Exception):
@@ -224,7 +224,7 @@ class Search:
             if (
                 instance.sizes[i] == instance.sizes[j]
                 and instance.fixed[i] == instance.fixed[j] == ONLINE
-                and is_plain(pair, instance.sizes)
+                and must_part(pair, instance.sizes)
                 and {k: o for k, o in around[i].items() if k != j}
                 == {k: o for k, o in around[j].items() if k != i}
             ):
@@ -235,13 +235,4 @@ class Search:
         """True where turning a placement upside down gives one with pair p the other way round."""
         instance = self.instance
         ordered = {k for q in self._twins for k in self._ends[q]}
-        return (
-            all(f == ONLINE for f in instance.fixed)
-            and all(is_plain(pair, instance.sizes) for pair in instance.pairs)
-            and not ordered & set(self._ends[p])
-        )
-
-
-def is_plain(pair: Pair, sizes: Sequence[int]) -> bool:
-    """True where the two may not share anything."""
-    return pair.options == ((-INFINITY, -sizes[pair.i]), (sizes[pair.j], INFINITY))
+        return is_plain(instance) and not ordered & set(self._ends[p])

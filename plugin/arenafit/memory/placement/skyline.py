@@ -12,20 +12,21 @@ remembered: the ground below what is unplaced says all about a state, however it
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from arenafit.memory.placement.instance import INFINITY, Instance
-from arenafit.memory.placement.search import OutOfNodes, is_plain
+from arenafit.memory.placement.instance import INFINITY, Instance, is_plain
+from arenafit.memory.placement.search import OutOfNodes
 from arenafit.memory.placement.techniques import Techniques
-from arenafit.memory.problem import ONLINE
 
 __all__ = ["Skyline"]
 
@@ -36,6 +37,8 @@ PLACED = INFINITY  # the lowest offset of what has been placed: it is out of the
 RANKINGS = ("TWA", "TAW", "WAT")
 """Orders among buffers of equal lowest offset, by letter, larger first: the largest Total load
 that the buffer lives through, Width in time, Area. Each is quick where another one is hopeless."""
+
+NOISE = 0.1
 
 
 @dataclass(slots=True)
@@ -66,7 +69,7 @@ class Skyline:
     """
 
     def __init__(self, instance: Instance, techniques: Techniques | None = None) -> None:
-        if not self.applies(instance):
+        if not is_plain(instance):
             raise ValueError("fixed offsets and overlaps are not for this search")
         self.instance = instance
         self.techniques = techniques or Techniques()
@@ -88,23 +91,17 @@ class Skyline:
             for k in range(len(instance.sizes))
         ]
 
-    @staticmethod
-    def applies(instance: Instance) -> bool:
-        """True where the instance has neither fixed offsets nor overlaps."""
-        return all(f == ONLINE for f in instance.fixed) and all(
-            is_plain(pair, instance.sizes) for pair in instance.pairs
-        )
-
     def within(
         self,
         height: int,
         budget: int,
         ranking: str = RANKINGS[0],
+        noise: random.Random | None = None,
         deadline: float = float("inf"),
     ) -> list[int] | None:
         """A placement with a head of at most `height` units, or None: there is none.
 
-        `deadline` is compared with time.monotonic(). A run cut short is not lost: what it has
+        `noise` shakes the ranking by up to a tenth. `deadline` is compared with time.monotonic(). A run cut short is not lost: what it has
         refuted is remembered for the next one with the same height, whatever its ranking.
 
         Raises:
@@ -115,6 +112,7 @@ class Skyline:
         self._ranking = ranking
         self._left = budget
         self._deadline = deadline
+        self._shake = [1.0 + (NOISE * noise.random() if noise else 0.0) for _ in range(n)]
         self._failed = self._failures.setdefault(height, set())
         self._offsets = [0] * n
         total = np.zeros(len(self._starts), dtype=np.int64)
@@ -158,11 +156,11 @@ class Skyline:
         """Rank the members of a part, and place them."""
         peak = {int(k): int(state.total[self._first[k] : self._last[k] + 1].max()) for k in members}
 
-        def key(k: int) -> tuple[int, ...]:
+        def key(k: int) -> tuple[float, ...]:
             first, last = self.instance.lifetimes[k]
             size = self.instance.sizes[k]
             values = {"T": peak[k], "W": last - first + 1, "A": size * (last - first + 1)}
-            return (*(-values[letter] for letter in self._ranking), k)
+            return (*(-values[letter] * self._shake[k] for letter in self._ranking), k)
 
         ranked = np.array(sorted(peak, key=key), dtype=np.int64)
         return self._place(_Part(ranked, begin, end), state, (0, 0))
@@ -251,7 +249,7 @@ class Skyline:
         """Place the members between each two borders by themselves, the fewest first."""
         pieces: list[tuple[int, int, int, Ints]] = []
         unplaced = part.members[state.lowest[part.members] < PLACED]
-        for begin, end in zip(borders, borders[1:], strict=False):
+        for begin, end in pairwise(borders):
             inside = (self._first[unplaced] < end) & (self._last[unplaced] >= begin)
             members = unplaced[inside]
             if len(members):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from arenafit.memory.placement import cpsat
 from arenafit.memory.placement.bounds import lower_bound
 from arenafit.memory.placement.firstfit import best_first_fit, first_fit
-from arenafit.memory.placement.instance import Instance, restrict, sweep
+from arenafit.memory.placement.instance import Instance, is_plain, restrict, sweep
 from arenafit.memory.placement.reduce import components, peel
 from arenafit.memory.placement.search import OutOfNodes, Search
 from arenafit.memory.placement.techniques import Techniques
@@ -25,7 +25,6 @@ Progress = Callable[[Bytes, Bytes], None]
 
 SECONDS = 20.0
 WORK = 400_000  # of the search over pairs: nodes times pairs
-FEWEST = 200  # nodes: a search that could not even have so many is not begun
 
 
 def solve(
@@ -109,19 +108,16 @@ class Solver:
             best = first_fit(part, range(len(part.sizes)), part.adjacency())
         self._methods.append("first fit")
         if part.height(best) > goal:
-            best, bound = self._pairs(part, best, bound, enough)
-        if part.height(best) > max(bound, enough):
-            best, bound = self._harder(part, best, bound, enough, deadline)
+            hard = self._plain if is_plain(part) else self._tangled
+            best, bound = hard(part, best, bound, enough, deadline)
         return best, bound
 
-    def _pairs(
-        self, part: Instance, best: list[int], bound: int, enough: int
+    def _tangled(
+        self, part: Instance, best: list[int], bound: int, enough: int, deadline: float
     ) -> tuple[list[int], int]:
-        """Bisect between bound and head with the search over pairs, as far as its budget goes."""
-        budget = self._work // max(1, len(part.pairs))
-        if budget < FEWEST:
-            return best, bound
+        """With overlaps or fixed offsets: bisect with the search over pairs, or else CP-SAT."""
         search = Search(part, self.techniques)
+        budget = self._work // max(1, len(part.pairs))
         goal = max(bound, enough)
         try:
             while part.height(best) > goal:
@@ -133,22 +129,20 @@ class Solver:
                     bound = goal + 1
                 goal = max(enough, bound, (bound + part.height(best) - 1) // 2)
         except OutOfNodes:
-            pass
-        self.nodes += search.nodes
-        return best, bound
-
-    def _harder(
-        self, part: Instance, best: list[int], bound: int, enough: int, deadline: float
-    ) -> tuple[list[int], int]:
-        """What takes seconds: packing from the ground up, or else CP-SAT."""
-        from arenafit.memory.placement.skyline import Skyline
-
-        if not Skyline.applies(part):
             left = deadline - time.monotonic()
             if left > 0:
                 self._methods.append("CP-SAT")
+                self._report(part, best, max(bound, enough))
                 best, bound = cpsat.improve(part, best, max(bound, enough), left)
-            return best, bound
+        self.nodes += search.nodes
+        return best, bound
+
+    def _plain(
+        self, part: Instance, best: list[int], bound: int, enough: int, deadline: float
+    ) -> tuple[list[int], int]:
+        """Without: pack from the ground up, with ever more patience."""
+        from arenafit.memory.placement.skyline import Skyline
+
         self._methods.append("skyline")
         skyline = Skyline(part, self.techniques)
         budget = 2000
@@ -163,7 +157,7 @@ class Solver:
                     bound = max(bound, goal + 1)
                 if part.height(best) <= low:
                     break
-                self._report(part, best, bound)
+            self._report(part, best, max(bound, enough))
             budget *= 2
         self.nodes += skyline.nodes
         return best, bound
