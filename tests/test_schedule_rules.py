@@ -56,6 +56,16 @@ def test_the_optimum_does_not_depend_on_the_rules(off: tuple[str, ...]):
             assert simple_peak(problem, result.order) == result.peak
 
 
+@pytest.mark.parametrize(("seed", "steps"), [(466, 7), (1088, 5), (1307, 8), (1076, 9)])
+def test_a_state_cut_down_to_where_the_other_end_stands_is_looked_at_again(seed: int, steps: int):
+    # each of these lost its only way when such states were taken for known ones
+    problem = random_problem(random.Random(seed), steps)
+    for shuffle in (0, 1):
+        rules = without("step_bound", "sections")
+        result = order(problem, seconds=100, rules=rules, seed=shuffle)
+        assert result.peak == result.bound == best_peak(problem)
+
+
 @pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.integers(1, 9), st.sets(st.sampled_from(NAMES)))
 def test_the_optimum_of_a_random_graph_does_not_depend_on_the_rules(
