@@ -45,9 +45,11 @@ class Lattice:
         self.descendants = self._closure(range(count - 1, -1, -1), self.after)
         self.kept: list[Bytes] = []  # outputs that outlive their step
         self.during: list[Bytes] = []  # all outputs, and scratch
+        self.final = set(problem.outputs)
+        # What ends with a step depends on which inputs others have done with: for each step
+        # (bit, those others), and for each sum of such bits that came up what then ends.
         self._shared: list[list[tuple[int, int]]] = []
         self._ends: list[dict[int, tuple[Bytes, Bytes]]] = []
-        self.final = set(problem.outputs)
         for i, step in enumerate(problem.steps):
             lasting = (t for t in step.writes if problem.readers[t] or t in self.final)
             self.kept.append(sum(problem.sizes[t] for t in lasting))
@@ -86,7 +88,7 @@ class Lattice:
         problem, total = self.problem, 0
         for tensor, size in enumerate(problem.sizes):
             writer = problem.writer[tensor]
-            there = state >> writer & 1 if writer >= 0 else tensor in problem.from_start
+            there = writer < 0 or state >> writer & 1
             if there and (problem.readers[tensor] & ~state or tensor in self.final):
                 total += size
         return total

@@ -11,14 +11,23 @@ __all__ = ["Rules"]
 class Rules:
     """Which prunings the search uses. None changes the optimum, each saves states.
 
-    What makes most of them right is one fact. Live bytes are a submodular function of the set
-    of finished steps, and so is what a step needs, because an overlap saves no more than the
-    input that dies. So if a set Y can be reached from D within the level, and no set between
-    them has fewer live bytes than Y, then whatever can be done from D can be done through Y,
-    at no higher cost: all other ways on from D may be forgotten. Call such a Y a *valley*.
-    The same holds backwards, from the end. This is the hill-valley argument of Liu (1987,
-    "An application of generalized tree pebbling to sparse matrix factorization") for trees,
-    carried over to any graph.
+    Most of them rest on one fact. Let D be a set of finished steps and Y a larger one that can
+    be reached from it within the level, and let no set between them have fewer live bytes
+    than Y. Then whatever can be done from D can be done through Y, within the same level: all
+    other ways on from D may be forgotten. Such a Y is called a *valley* of D.
+
+    Why: live bytes are submodular, live(Q | Y) + live(Q & Y) <= live(Q) + live(Y). For a state
+    Q on a way from D, Q & Y lies between D and Y and has no fewer live bytes than Y, so
+    live(Q | Y) <= live(Q); and a step sees at least as many inputs die after Q | Y as after Q.
+    So the way on from D, with Y put before it, needs nowhere more. If Y is the lowest set
+    between D and some set that was reached within the level, Y can be reached as well: leave
+    out of the steps those not in Y. By the same inequality live(Q & Y) <= live(Q), and where an
+    input no longer dies, because a reader was left out, it has that input's size to spare,
+    which is at least what an overlap with it saved. Backwards, from the end, all this holds
+    with | and & exchanged.
+
+    For trees this is the hill-valley argument of Liu (1987, "An application of generalized
+    tree pebbling to sparse matrix factorization").
     """
 
     step_bound: bool = True

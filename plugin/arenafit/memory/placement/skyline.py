@@ -12,7 +12,6 @@ remembered: the ground below what is unplaced says all about a state, however it
 
 from __future__ import annotations
 
-import random
 import sys
 import time
 from collections.abc import Iterator
@@ -37,8 +36,6 @@ PLACED = INFINITY  # the lowest offset of what has been placed: it is out of the
 RANKINGS = ("TWA", "TAW", "WAT")
 """Orders among buffers of equal lowest offset, by letter, larger first: the largest Total load
 that the buffer lives through, Width in time, Area. Each is quick where another one is hopeless."""
-
-NOISE = 0.1
 
 
 @dataclass(slots=True)
@@ -96,12 +93,11 @@ class Skyline:
         height: int,
         budget: int,
         ranking: str = RANKINGS[0],
-        noise: random.Random | None = None,
         deadline: float = float("inf"),
     ) -> list[int] | None:
         """A placement with a head of at most `height` units, or None: there is none.
 
-        `noise` shakes the ranking by up to a tenth. `deadline` is compared with time.monotonic(). A run cut short is not lost: what it has
+        `deadline` is compared with time.monotonic(). A run cut short is not lost: what it has
         refuted is remembered for the next one with the same height, whatever its ranking.
 
         Raises:
@@ -112,7 +108,6 @@ class Skyline:
         self._ranking = ranking
         self._left = budget
         self._deadline = deadline
-        self._shake = [1.0 + (NOISE * noise.random() if noise else 0.0) for _ in range(n)]
         self._failed = self._failures.setdefault(height, set())
         self._offsets = [0] * n
         total = np.zeros(len(self._starts), dtype=np.int64)
@@ -124,7 +119,9 @@ class Skyline:
             return [] if n == 0 else None
         state = _State(np.zeros(n, np.int64), np.zeros(n, np.int64), total, cuts)
         with _recursion(4 * n + 200):
-            found = self._solve(np.arange(n), 0, len(total), state)
+            seams = [s + 1 for s in np.flatnonzero(cuts[:-1] == 0).tolist()]
+            borders = [0, *(seams if self.techniques.split else ()), len(total)]
+            found = self._place_apart(_Part(np.arange(n), 0, len(total)), state, borders)
         return list(self._offsets) if found else None
 
     def _sections(self, instance: Instance) -> None:
@@ -156,11 +153,11 @@ class Skyline:
         """Rank the members of a part, and place them."""
         peak = {int(k): int(state.total[self._first[k] : self._last[k] + 1].max()) for k in members}
 
-        def key(k: int) -> tuple[float, ...]:
+        def key(k: int) -> tuple[int, ...]:
             first, last = self.instance.lifetimes[k]
             size = self.instance.sizes[k]
             values = {"T": peak[k], "W": last - first + 1, "A": size * (last - first + 1)}
-            return (*(-values[letter] * self._shake[k] for letter in self._ranking), k)
+            return (*(-values[letter] for letter in self._ranking), k)
 
         ranked = np.array(sorted(peak, key=key), dtype=np.int64)
         return self._place(_Part(ranked, begin, end), state, (0, 0))

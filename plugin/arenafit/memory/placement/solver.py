@@ -24,6 +24,7 @@ Progress = Callable[[Bytes, Bytes], None]
 """Called with the head found so far and the bound proved so far, in bytes."""
 
 SECONDS = 20.0
+PATIENCE = 2000  # placements tried by the first attempt of each kind to pack
 WORK = 400_000  # of the search over pairs: nodes times pairs
 
 
@@ -80,6 +81,7 @@ class Solver:
 
     def _whole(self, instance: Instance, bound: int, deadline: float) -> tuple[list[int], int]:
         everything = list(range(len(instance.sizes)))
+        self._instance = instance
         aside = peel(instance, bound) if self.techniques.peel else []
         kernel = sorted(set(everything) - set(aside))
         if self.techniques.decompose:
@@ -91,14 +93,16 @@ class Solver:
         placed = list(instance.fixed)
         head = bound
         for part, members in parts:
-            offsets, part_bound = self._part(part, head, deadline)
+            offsets, part_bound = self._part(part, members, head, deadline)
             bound = max(bound, part_bound)
             head = max(head, part.height(offsets))
             for k, offset in zip(members, offsets, strict=True):
                 placed[k] = offset
         return first_fit(instance, aside, instance.adjacency(), placed), bound
 
-    def _part(self, part: Instance, enough: int, deadline: float) -> tuple[list[int], int]:
+    def _part(
+        self, part: Instance, members: list[int], enough: int, deadline: float
+    ) -> tuple[list[int], int]:
         """Offsets of a part and a bound on its head; no head below `enough` is looked for."""
         bound = lower_bound(part)
         goal = max(bound, enough)
@@ -108,8 +112,10 @@ class Solver:
             best = first_fit(part, range(len(part.sizes)), part.adjacency())
         self._methods.append("first fit")
         if part.height(best) > goal:
-            hard = self._plain if is_plain(part) else self._tangled
-            best, bound = hard(part, best, bound, enough, deadline)
+            if is_plain(part):
+                best, bound = self._plain(part, members, best, bound, enough, deadline)
+            else:
+                best, bound = self._tangled(part, best, bound, enough, deadline)
         return best, bound
 
     def _tangled(
@@ -138,44 +144,64 @@ class Solver:
         return best, bound
 
     def _plain(
-        self, part: Instance, best: list[int], bound: int, enough: int, deadline: float
+        self,
+        part: Instance,
+        members: list[int],
+        best: list[int],
+        bound: int,
+        enough: int,
+        deadline: float,
     ) -> tuple[list[int], int]:
-        """Without: pack from the ground up, with ever more patience."""
+        """Without: pack from the ground up, with ever more patience.
+
+        Each round tries the bound itself, for the proof, and then goes down from the best head in
+        steps, which halve when one fails.
+        """
         from arenafit.memory.placement.skyline import Skyline
 
         self._methods.append("skyline")
-        skyline = Skyline(part, self.techniques)
-        budget = 2000
-        while part.height(best) > max(bound, enough) and time.monotonic() < deadline:
-            # At the bound, for the proof; half-way to it, so as to have something meanwhile.
-            low = max(bound, enough)
-            for goal in dict.fromkeys((low, (low + part.height(best)) // 2)):
-                found, refuted = self._within(skyline, goal, budget, deadline)
-                if found is not None and part.height(found) < part.height(best):
-                    best = found
-                if refuted:
-                    bound = max(bound, goal + 1)
-                if part.height(best) <= low:
+        packers = [(Skyline(part, self.techniques), list(range(len(members))))]
+        if len(members) < len(self._instance.sizes) and is_plain(self._instance):
+            # What was set aside makes no head larger, but the search takes another course with it.
+            packers.append((Skyline(self._instance, self.techniques), members))
+        low, high = max(bound, enough), part.height(best)
+        step, patience = high - low, PATIENCE
+        while high > low and time.monotonic() < deadline:
+            goal = low
+            while high > low:
+                found, refuted = _pack(packers, goal, patience, deadline)
+                if found is not None:
+                    best, high = found, part.height(found)
+                elif refuted:
+                    low = bound = goal + 1
+                elif goal > low:
                     break
-            self._report(part, best, max(bound, enough))
-            budget *= 2
-        self.nodes += skyline.nodes
+                step = max(1, min(step, (high - low) // 2))
+                if goal == high - step:
+                    break
+                goal = high - step
+            step = max(1, step // 2)
+            patience *= 2
+            self._report(part, best, low)
+        self.nodes += sum(skyline.nodes for skyline, _ in packers)
         return best, bound
-
-    def _within(
-        self, skyline: Skyline, goal: int, budget: int, deadline: float
-    ) -> tuple[list[int] | None, bool]:
-        """A placement within `goal`, and whether there is proved to be none."""
-        from arenafit.memory.placement.skyline import RANKINGS
-
-        for ranking in RANKINGS:
-            try:
-                found = skyline.within(goal, budget, ranking, deadline)
-            except OutOfNodes:
-                continue
-            return found, found is None
-        return None, False
 
     def _report(self, part: Instance, best: list[int], bound: int) -> None:
         if self._progress is not None:
             self._progress(part.height(best) * part.unit, bound * part.unit)
+
+
+def _pack(
+    packers: list[tuple[Skyline, list[int]]], goal: int, patience: int, deadline: float
+) -> tuple[list[int] | None, bool]:
+    """A placement within `goal` by any of the packers, and whether there is proved to be none."""
+    from arenafit.memory.placement.skyline import RANKINGS
+
+    for ranking in RANKINGS:
+        for skyline, members in packers:
+            try:
+                found = skyline.within(goal, patience, ranking, deadline)
+            except OutOfNodes:
+                continue
+            return (None, True) if found is None else ([found[k] for k in members], False)
+    return None, False
