@@ -16,7 +16,7 @@ from arenafit.schedule.rules import Rules
 from arenafit.schedule.search import order
 from arenafit.schedule.valley import lowest_between
 from support.graphs import in_series, nasnet_mobile, random_problem, random_wiring
-from support.simple_order import all_orders, best_peak, simple_peak
+from support.simple_order import all_orders, best_peak, best_peak_by_sets, simple_peak
 
 NAMES = [rule.name for rule in fields(Rules)]
 
@@ -73,7 +73,7 @@ def test_the_optimum_of_a_random_graph_does_not_depend_on_the_rules(
 ):
     problem = random_problem(rng, steps)
     result = order(problem, seconds=100, rules=without(*off))
-    assert result.peak == result.bound == best_peak(problem)
+    assert result.peak == result.bound == best_peak_by_sets(problem)
 
 
 def down_sets(problem: OrderProblem) -> set[int]:
@@ -109,6 +109,30 @@ def test_live_bytes_are_submodular(rng: random.Random, steps: int):
         a, b = rng.choice(states), rng.choice(states)
         joint = lattice.live(a | b) + lattice.live(a & b)
         assert joint <= lattice.live(a) + lattice.live(b)
+
+
+@given(st.randoms(use_true_random=False), st.integers(2, 7))
+def test_the_valley_below_a_reached_set_is_reached_within_the_same_level(
+    rng: random.Random, steps: int
+):
+    problem = random_problem(rng, steps)
+    lattice = Lattice(problem)
+    sequence = rng.choice(list(all_orders(problem)))
+    start = rng.randrange(steps)
+    low = sum(1 << i for i in sequence[:start])
+    walked = sequence[start : rng.randint(start + 1, steps)]
+    high = low | sum(1 << i for i in walked)
+    valley, _ = lowest_between(lattice, low, high)
+
+    def level(path: list[int]) -> int:
+        needs, state = [0], low
+        for step in path:
+            _, saved = lattice.ending(step, state)
+            needs.append(lattice.live(state) + lattice.during[step] - saved)
+            state |= 1 << step
+        return max(needs)
+
+    assert level([i for i in walked if valley >> i & 1]) <= level(list(walked))
 
 
 @given(st.randoms(use_true_random=False), st.integers(1, 6))

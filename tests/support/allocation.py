@@ -77,7 +77,7 @@ def chain(*sizes: int) -> Problem:
 
 def grid(rows: list[tuple[int, int, int]], overlaps: tuple[Overlap, ...] = ()) -> Problem:
     """A problem from rows of (size in units of ALIGNMENT, first, last)."""
-    return Problem(tuple(Request(s * ALIGNMENT, f, l) for s, f, l in rows), overlaps)
+    return Problem(tuple(Request(size * ALIGNMENT, *time) for size, *time in rows), overlaps)
 
 
 __all__ = ["chain", "check", "clash", "grid", "smallest_head"]

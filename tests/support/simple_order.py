@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from arenafit.schedule.problem import OrderProblem
 
-__all__ = ["all_orders", "best_peak", "simple_peak", "simple_saving"]
+__all__ = [
+    "all_orders",
+    "best_peak",
+    "best_peak_by_sets",
+    "simple_peak",
+    "simple_profile",
+    "simple_saving",
+]
 
 
 def simple_saving(in_size: int, out_size: int, low: int, high: int | None) -> int:
@@ -20,8 +27,8 @@ def simple_saving(in_size: int, out_size: int, low: int, high: int | None) -> in
     return in_size + out_size - least
 
 
-def simple_peak(problem: OrderProblem, order: Sequence[int]) -> int:
-    """Bytes at the worst scope, from each tensor's first and last scope."""
+def simple_profile(problem: OrderProblem, order: Sequence[int]) -> list[int]:
+    """Bytes in every scope, from each tensor's first and last scope."""
     scope = {step: place + 1 for place, step in enumerate(order)}
     end = len(order)
     life: dict[int, tuple[int, int]] = {}
@@ -48,16 +55,25 @@ def simple_peak(problem: OrderProblem, order: Sequence[int]) -> int:
         limit = sum(problem.sizes[t] for t in targets)
         total = sum(problem.sizes[t] for t in live) + problem.steps[i].scratch
         peaks.append(total - min(limit, sum(saved.values())))
-    return max(peaks)
+    return peaks
 
 
-def all_orders(problem: OrderProblem) -> Iterator[tuple[int, ...]]:
-    """Every order that respects reads, writes and side effects."""
-    needs = [
+def simple_peak(problem: OrderProblem, order: Sequence[int]) -> int:
+    """Bytes at the worst scope."""
+    return max(simple_profile(problem, order))
+
+
+def _needs(problem: OrderProblem) -> list[set[int]]:
+    return [
         {j for j, other in enumerate(problem.steps) if set(other.writes) & set(step.reads)}
         | set(step.after)
         for step in problem.steps
     ]
+
+
+def all_orders(problem: OrderProblem) -> Iterator[tuple[int, ...]]:
+    """Every order that respects reads, writes and side effects."""
+    needs = _needs(problem)
 
     def extend(done: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         if len(done) == len(needs):
@@ -72,3 +88,23 @@ def all_orders(problem: OrderProblem) -> Iterator[tuple[int, ...]]:
 def best_peak(problem: OrderProblem) -> int:
     """The smallest peak over every order."""
     return min(simple_peak(problem, order) for order in all_orders(problem))
+
+
+def best_peak_by_sets(problem: OrderProblem) -> int:
+    """The same for more steps: what a step costs depends on which others came before alone."""
+    needs = _needs(problem)
+    steps = range(len(needs))
+    layer = {frozenset[int](): (0, ())}  # finished -> smallest peak, any order of these
+    for _ in steps:
+        grown: dict[frozenset[int], tuple[int, tuple[int, ...]]] = {}
+        for done, (top, first) in layer.items():
+            for i in steps:
+                if i not in done and needs[i] <= done:
+                    rest = [j for j in steps if j != i and j not in done]
+                    cost = max(top, simple_profile(problem, (*first, i, *rest))[len(first) + 1])
+                    known = grown.get(done | {i})
+                    if known is None or cost < known[0]:
+                        grown[done | {i}] = cost, (*first, i)
+        layer = grown
+    [(peak, order)] = layer.values()
+    return max(peak, simple_profile(problem, order)[0])

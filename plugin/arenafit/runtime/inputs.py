@@ -169,7 +169,7 @@ def _axes(shape: Shape) -> list[Field]:
         if extent > 1:
             view = [1] * len(shape)
             view[axis] = extent
-            axes.append(np.linspace(0.0, 1.0, extent).reshape(view))
+            axes.append(np.linspace(0.0, 1.0, extent, dtype=np.float64).reshape(view))
     return axes
 
 
