@@ -13,7 +13,6 @@ from arenafit.memory.greedy import greedy
 from arenafit.memory.lifetimes import ScratchSizes
 from arenafit.memory.problem import Bytes, Placement
 from arenafit.memory.scratch import scratch_requests
-from arenafit.report.figures import PassReport
 
 __all__ = [
     "TARGETS",
@@ -32,6 +31,16 @@ TARGETS = {
 }
 """`--kernels` -> the kernel sets under which OUT must not need more than IN; the first one
 is optimised for."""
+
+
+@dataclass(frozen=True)
+class PassReport:
+    """One step: how many places it changed, and the head before and after it (predicted)."""
+
+    name: str
+    changed: int
+    head_before: Bytes
+    head_after: Bytes
 
 
 @dataclass

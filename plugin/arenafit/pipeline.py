@@ -16,6 +16,7 @@ from functools import partial
 from arenafit.candidates import (
     TARGETS,
     Candidate,
+    PassReport,
     best_first,
     candidate,
     overlap_rule,
@@ -29,7 +30,7 @@ from arenafit.memory.checker import check_plan, check_variables
 from arenafit.memory.problem import Bytes, Placement, Problem
 from arenafit.options import STEPS, Options
 from arenafit.passes import COSTLY_PASSES, copy_model, run_passes
-from arenafit.report.figures import Arena, Flash, PassReport, Report, Verified
+from arenafit.report.figures import Arena, Flash, Report, Verified
 from arenafit.runtime import unavailable_reason
 from arenafit.runtime.host import Host, best_oracle
 

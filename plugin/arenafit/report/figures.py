@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from arenafit.candidates import PassReport
 from arenafit.memory.problem import Bytes
 
-__all__ = ["Arena", "Flash", "PassReport", "Report", "Verified"]
+__all__ = ["Arena", "Flash", "Report", "Verified"]
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,6 @@ class Arena:
     total: Bytes | None = None
     startup: Bytes | None = None
     measured: bool = False
-
-
-@dataclass(frozen=True)
-class PassReport:
-    """One step: how many places it changed, and the head before and after it (predicted)."""
-
-    name: str
-    changed: int
-    head_before: Bytes
-    head_after: Bytes
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ the ground or on another one. So buffers are placed in order of offset, each at 
 those below leave it, and a moment whose buffers no longer fit above what lies there ends the
 branch. What is new here is `postpone`: a buffer for which every placement at its lowest offset
 has been refuted must lie higher, and lies on a buffer that is still to come; that lifts its
-lowest offset for all the branches that follow, and mostly ends them. And what has failed once is
+lowest offset for all the branches that follow, and mostly ends them (MiniMalloc's canonical order
+follows from it: what was passed over is out of the way). And what has failed once is
 remembered: the ground below what is unplaced says all about a state, however it was reached.
 """
 
@@ -160,15 +161,15 @@ class Skyline:
             return (*(-values[letter] for letter in self._ranking), k)
 
         ranked = np.array(sorted(peak, key=key), dtype=np.int64)
-        return self._place(_Part(ranked, begin, end), state, (0, 0))
+        return self._place(_Part(ranked, begin, end), state)
 
-    def _place(self, part: _Part, state: _State, after: tuple[int, int]) -> bool:
-        """Place the members still unplaced, the next one no earlier in order than `after`."""
+    def _place(self, part: _Part, state: _State) -> bool:
+        """Place the members still unplaced."""
         unplaced = part.members[state.lowest[part.members] < PLACED]
         if not len(unplaced):
             return True
         if not self.techniques.memory:
-            return self._branch(part, state, after)
+            return self._branch(part, state)
         # A digest of 128 bits: two states that share one are not to be feared.
         unplaced.sort()
         digest = blake2b(unplaced.tobytes(), digest_size=16)
@@ -176,12 +177,12 @@ class Skyline:
         key = digest.digest()
         if key in self._failed:
             return False
-        if self._branch(part, state, after):
+        if self._branch(part, state):
             return True
         self._failed.add(key)
         return False
 
-    def _branch(self, part: _Part, state: _State, after: tuple[int, int]) -> bool:
+    def _branch(self, part: _Part, state: _State) -> bool:
         """Try each member that may come next. `state` belongs to this call, which changes it."""
         lowest = state.lowest
         values = lowest[part.members]
@@ -197,9 +198,8 @@ class Skyline:
             at = int(values[rank])
             around = lowest[self._around[k]]
             buried = bool((around < PLACED).any())  # something unplaced may come to lie on it
-            early = self.techniques.canonical and (at, rank) < after
-            if not early and state.ground[k] == at:
-                if self._try(part, state, k, at, rank):
+            if state.ground[k] == at:
+                if self._try(part, state, k, at):
                     return True
                 if not buried:
                     return False  # what covers nothing lies best at its lowest offset
@@ -215,7 +215,7 @@ class Skyline:
                         return False
         return False
 
-    def _try(self, part: _Part, state: _State, k: int, at: int, rank: int) -> bool:
+    def _try(self, part: _Part, state: _State, k: int, at: int) -> bool:
         """Place buffer k at offset `at`, and all others after it."""
         if self._left <= 0 or (self.nodes & 255 == 0 and time.monotonic() > self._deadline):
             raise OutOfNodes
@@ -236,10 +236,10 @@ class Skyline:
         self._offsets[k] = at
         after = _State(lowest, ground, total, cuts)
         if not self.techniques.split:
-            return self._place(part, after, (at, rank))
+            return self._place(part, after)
         seams = [first + int(s) + 1 for s in np.flatnonzero(cuts[first:last] == 0)]
         if not seams:
-            return self._place(part, after, (at, rank))
+            return self._place(part, after)
         return self._place_apart(part, after, [part.begin, *seams, part.end])
 
     def _place_apart(self, part: _Part, state: _State, borders: list[int]) -> bool:

@@ -39,10 +39,6 @@ class Techniques:
     """Branch on the pair with the least room left (Smith and Cheng 1993): it decides the most
     others, and a wrong turn shows early. Off, the first open pair is taken."""
 
-    canonical: bool = True
-    """Skyline: place buffers in order of (offset, rank): otherwise the same placement is met
-    once for every order in which its buffers can be put down."""
-
     dominance: bool = True
     """Skyline: never leave a gap that would take a whole unplaced buffer: the buffer could be
     moved there, and nothing would be the worse for it."""
