@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from arenafit.errors import UsageError
+from arenafit.graph.custom import MAX_POOL_2D
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import spatial_image
 from arenafit.memory.access.window import Image
@@ -21,6 +22,8 @@ Variant = Literal["c", "dsp", "mve"]
 """How CMSIS-NN is compiled: plain C (Cortex-M0, M3), DSP (M4, M7, M33), MVE (M55, M85)."""
 
 Sizes = list[Bytes]
+
+_WITHOUT_SCRATCH = frozenset({MAX_POOL_2D})  # arenafit's operators
 
 _POINTER = 8  # bytes, on a 64-bit host; a Cortex-M asks for half
 _LSTM_HIDDEN, _LSTM_CELL = 18, 19  # input indices, lstm_shared.h
@@ -36,7 +39,8 @@ def scratch_requests(
         kernels: ``reference`` or ``cmsis_nn``.
         variant: of CMSIS-NN; without it each buffer has the largest size of all three.
 
-    Custom operators are unknown, as are inputs that the kernel itself would refuse.
+    Custom operators that are not arenafit's are unknown, as are inputs that the kernel itself
+    would refuse.
 
     Raises:
         UsageError: no such kernels.
@@ -44,7 +48,7 @@ def scratch_requests(
     if kernels not in ("reference", "cmsis_nn"):
         raise UsageError(f"unknown kernels {kernels!r}: choose from reference, cmsis_nn")
     if op.name == "CUSTOM":
-        return None
+        return [] if op.code.custom in _WITHOUT_SCRATCH else None
     if kernels == "cmsis_nn" and op.name in _CMSIS_NN:
         rule = _CMSIS_NN[op.name]
         if variant is not None:

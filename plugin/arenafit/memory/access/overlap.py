@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from arenafit.errors import UsageError
 from arenafit.graph.model import Operator, Tensor
+from arenafit.memory.access.arenafit import ARENAFIT
 from arenafit.memory.access.cmsis_nn import CMSIS_NN
 from arenafit.memory.access.describe import Describe, InPlaceOnly, may_alias
 from arenafit.memory.access.reference import REFERENCE
@@ -46,6 +47,7 @@ def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
     Every pair holds wherever the other inputs lie. A tensor that is an input several times
     has an entry for each, with the same limits, or none at all. Constants, variables and
     empty tensors have none. Whether the input dies at `op` is for the caller to know.
+    arenafit's own operators run the same kernel in every set.
 
     Raises:
         UsageError: `kernels` is not a key of `KERNELS`.
@@ -53,9 +55,10 @@ def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
     tables = KERNELS.get(kernels)
     if tables is None:
         raise UsageError(f"unknown kernels {kernels!r}: choose from {', '.join(KERNELS)}")
-    if not op.inputs or not op.outputs or any(op.name not in table for table in tables):
+    rules = _rules(op, tables)
+    if not op.inputs or not op.outputs or not rules:
         return []
-    ranges = [_limits(op, rule) for rule in dict.fromkeys(table[op.name] for table in tables)]
+    ranges = [_limits(op, rule) for rule in rules]
     found: dict[_Pair, _Range] = {}
     for pair in set.intersection(*(set(limits) for limits in ranges)):
         met = _meet([limits[pair] for limits in ranges])
@@ -68,6 +71,15 @@ def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
         if met is not None:
             result.append(PairOverlap(source, target, *met))
     return result
+
+
+def _rules(op: Operator, tables: tuple[Mapping[str, Describe], ...]) -> list[Describe]:
+    """The descriptions of `op`, each once; none unless every table has one."""
+    if op.name == "CUSTOM":
+        tables = (ARENAFIT,)
+    if any(op.code.label not in table for table in tables):
+        return []
+    return list(dict.fromkeys(table[op.code.label] for table in tables))
 
 
 def _limits(op: Operator, describe: Describe) -> dict[_Pair, _Range]:

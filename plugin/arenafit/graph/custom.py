@@ -1,0 +1,53 @@
+"""arenafit's own operators: their names, and their options as the bytes that the file holds.
+
+The other side of each format is the C code that reads it; `kernels/core/include/arenafit/`
+says what the words mean.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+__all__ = ["MAX_EXTENT", "MAX_POOL_2D", "MaxPool2D"]
+
+MAX_POOL_2D = "ARENAFIT_MAX_POOL_2D"
+
+MAX_EXTENT = 1 << 20  # of tensors, filters and strides; ARENAFIT_MAX_EXTENT in types.h
+
+_VERSION = 1
+_MAX_POOL_2D = struct.Struct("<10i")
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool2D:
+    """Options of ARENAFIT_MAX_POOL_2D (max_pool.h); pairs are (rows, columns).
+
+    `clamp` is the lowest and highest output, as integers or, for float tensors, as the bits
+    of floats. `overlap` is what the plan may rely on: the smallest
+    offset(input) - offset(output) in bytes. The kernel refuses a file that claims more than
+    is safe.
+    """
+
+    filter: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]  # before the image
+    clamp: tuple[int, int]
+    overlap: int
+
+    def encode(self) -> bytes:
+        """The bytes of `Operator.custom_options`."""
+        return _MAX_POOL_2D.pack(
+            _VERSION, *self.filter, *self.stride, *self.pad, *self.clamp, self.overlap
+        )
+
+    @classmethod
+    def decode(cls, data: bytes | None) -> MaxPool2D | None:
+        """What `data` says; None where it has another size or version. Checks no value."""
+        if data is None or len(data) != _MAX_POOL_2D.size:
+            return None
+        version, *words = _MAX_POOL_2D.unpack(data)
+        if version != _VERSION:
+            return None
+        fh, fw, sh, sw, ph, pw, low, high, overlap = words
+        return cls((fh, fw), (sh, sw), (ph, pw), (low, high), overlap)
