@@ -239,6 +239,15 @@ def test_what_is_proved_for_the_reference_alone_is_not_allowed_for_cmsis_nn(op):
     assert overlaps(op, "cmsis_nn") == overlaps(op, "any") == []
 
 
+def test_a_row_convolution_that_reads_past_its_input_with_mve_has_no_overlap():
+    weights = constant(5, 1, 4, 4)
+    op = operator(
+        "CONV_2D", [tensor(2, 1, 5, 4), weights, None], [tensor(2, 1, 3, 5)], stride_h=1, stride_w=2
+    )
+    assert overlaps(op, "reference") != []
+    assert overlaps(op, "any") == []
+
+
 def test_operators_that_cmsis_nn_does_not_have_run_their_reference_kernel():
     op = operator("RESHAPE", [tensor(2, 6), integers(12)], [tensor(12)])
     assert overlaps(op, "any") == [PairOverlap(0, 0, 0, 0)]

@@ -95,15 +95,19 @@ def _conv_copied(conv: Convolution) -> Accesses:
     return conv.image.each_batch(groups)
 
 
-def _conv_s8(conv: Convolution, mve: bool) -> Accesses:
-    """arm_convolve_wrapper_s8.c."""
+def _conv_s8(conv: Convolution, mve: bool) -> Accesses | None:
+    """arm_convolve_wrapper_s8.c; None where the kernel reads past its input."""
     if _is_1x1(conv):
         return _conv_1x1_s8(conv, mve)
-    if mve and conv.groups == 1 and conv.image.rows.size == conv.image.rows.kernel == 1:
-        # arm_convolve_1_x_n_s8.c multiplies in place, four windows at a time, or copies them:
-        # take it that all four outputs are written before a window is read for the last time.
-        return conv.image.raster(writes(_MVE_ROWS * conv.filters).then(reads()))
-    return _conv_copied(conv)
+    rows, columns = conv.image.rows, conv.image.columns
+    if not mve or conv.groups > 1 or rows.size > 1 or rows.kernel > 1:
+        return _conv_copied(conv)
+    # arm_convolve_1_x_n_s8.c multiplies in place, four windows at a time, or copies them: take
+    # it that all four outputs are written before a window is read for the last time. At the
+    # right end it copies all columns but one, also where more than one is padding.
+    if columns.stride > 1 and columns.pad_after > 1:
+        return None
+    return conv.image.raster(writes(_MVE_ROWS * conv.filters).then(reads()))
 
 
 def _conv_2d(mve: bool) -> Describe:
@@ -115,7 +119,8 @@ def _conv_2d(mve: bool) -> Describe:
         if types == (DType.FLOAT32, DType.FLOAT32):
             return REFERENCE["CONV_2D"](op)
         if types == (DType.INT8, DType.INT8):
-            return {(0, 0): _conv_s8(conv, mve)}
+            order = _conv_s8(conv, mve)
+            return _NONE if order is None else {(0, 0): order}
         if types == (DType.INT16, DType.INT8) and conv.groups == 1:
             return {(0, 0): _conv_copied(conv)}
         return _NONE
@@ -142,7 +147,8 @@ def _depthwise_conv_2d(mve: bool) -> Describe:
             # All kernels but MVE's take a pixel at a time, and its channels in ascending order.
             return by_channel
         if conv.groups == 1 and conv.filters > 1:  # arm_depthwise_conv_to_conv_s8
-            return {(0, 0): _conv_s8(conv, mve)}
+            order = _conv_s8(conv, mve)
+            return _NONE if order is None else {(0, 0): order}
         image = conv.image
         dilated = image.rows.dilation > 1 or image.columns.dilation > 1
         if conv.filters > 1 or image.batches > 1 or dilated:

@@ -52,6 +52,12 @@ class Axis:
             size, out, kernel, stride, dilation, max(0, (out - 1) * stride + reach - size) // 2
         )
 
+    @property
+    def pad_after(self) -> int:
+        """Pixels that the last window reads behind the image; below 0, pixels nobody reads."""
+        reach = (self.kernel - 1) * self.dilation + 1
+        return (self.out - 1) * self.stride + reach - self.pad - self.size
+
     def first(self, position: int) -> int:
         """Lowest input pixel that output `position` reads; NOTHING if all taps are padding."""
         origin = position * self.stride - self.pad
