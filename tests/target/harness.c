@@ -1,0 +1,123 @@
+// Runs a program's tests one after the other; tools/target/runner.py reads what it prints:
+//
+//   RUN name
+//   file:line: an expectation that failed
+//   TEST name PASS|FAIL ticks=N stack=BYTES
+//   DONE passed=N failed=N
+#include "harness.h"
+
+enum { kMostMessages = 5 };  // of one test
+
+static struct {
+  int failures;  // expectations of the running test that did not hold
+  bool measured;
+  uint64_t ticks;
+  uint32_t stack;
+} running;
+
+// Not printf: newlib's small one knows no 64 bits, and needs a heap.
+static void print_number(int64_t value) {
+  char text[21];
+  char* at = text + sizeof text;
+  uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+  *--at = '\0';
+  do {
+    *--at = (char)('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  if (value < 0) *--at = '-';
+  device_print(at);
+}
+
+static void print_field(const char* name, int64_t value) {
+  device_print(name);
+  print_number(value);
+}
+
+// Counts a failure; true if it is to be told, and then has told where.
+static bool failure(const char* file, int line) {
+  running.failures++;
+  if (running.failures > kMostMessages) return false;
+  device_print(file);
+  print_field(":", line);
+  device_print(": ");
+  return true;
+}
+
+void harness_expect(bool holds, const char* condition, const char* file, int line) {
+  if (holds || !failure(file, line)) return;
+  device_print(condition);
+  device_print(" does not hold\n");
+}
+
+void harness_expect_eq(int64_t expected, int64_t actual, const char* what, const char* file,
+                       int line) {
+  if (expected == actual || !failure(file, line)) return;
+  device_print(what);
+  print_field(" is ", actual);
+  print_field(", expected ", expected);
+  device_print("\n");
+}
+
+void harness_expect_bytes(const void* expected, const void* actual, size_t count,
+                          const char* what, const char* file, int line) {
+  const uint8_t* want = expected;
+  const uint8_t* have = actual;
+  size_t at = 0, different = 0;
+  for (size_t i = count; i-- > 0;) {
+    if (want[i] == have[i]) continue;
+    at = i;
+    different++;
+  }
+  if (different == 0 || !failure(file, line)) return;
+  device_print(what);
+  print_field(" differs in ", (int64_t)different);
+  print_field(" of ", (int64_t)count);
+  print_field(" bytes; byte ", (int64_t)at);
+  print_field(" is ", have[at]);
+  print_field(", expected ", want[at]);
+  device_print("\n");
+}
+
+void harness_measured(uint32_t stack) {
+  running.measured = true;
+  running.ticks += device_ticks();
+  if (stack > running.stack) running.stack = stack;
+}
+
+// The linker script gathers what TEST() defines.
+extern const harness_test __tests_start[], __tests_end[];
+
+int main(void) {
+  int passed = 0, failed = 0;
+  // Backwards: gcc writes variables out last first, and reports read best in the source's order.
+  for (const harness_test* test = __tests_end; test-- > __tests_start;) {
+    device_print("RUN ");
+    device_print(test->name);
+    device_print("\n");
+    running.failures = 0;
+    running.measured = false;
+    running.ticks = 0;
+    running.stack = 0;
+
+    device_ticks_reset();
+    device_stack_paint();
+    device_ticks_start();
+    test->body();
+    device_ticks_stop();
+    const uint32_t stack = device_stack_used();
+    if (!running.measured) harness_measured(stack);
+
+    device_print("TEST ");
+    device_print(test->name);
+    device_print(running.failures == 0 ? " PASS" : " FAIL");
+    print_field(" ticks=", (int64_t)running.ticks);
+    print_field(" stack=", running.stack);
+    device_print("\n");
+    *(running.failures == 0 ? &passed : &failed) += 1;
+  }
+  print_field("DONE passed=", passed);
+  print_field(" failed=", failed);
+  device_print("\n");
+  return failed == 0 ? 0 : 1;
+}

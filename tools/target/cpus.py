@@ -1,0 +1,75 @@
+"""The CPUs that programs are built for, and the machines that stand for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arenafit.boards import load_board
+
+__all__ = ["CPUS", "Cpu", "Memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a real board has; QEMU's would be larger. All in bytes."""
+
+    board: str  # a board file of arenafit's
+    code: int  # flash, or what code is loaded into; at address 0
+    ram: int  # the largest region without a gap that the machine has; at 0x20000000
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """A CPU, how gcc is told of it, and which machine of QEMU's has one."""
+
+    name: str  # as in gcc's -mcpu
+    flags: tuple[str, ...]  # of gcc, besides -mcpu
+    machine: str  # as in QEMU's -M
+    board: str
+    region: str  # the board's region of RAM that lies at 0x20000000
+    code_bytes: int | None  # None: the board's flash
+    instructions_per_tick: float  # of SysTick at the core clock, with -icount shift=0
+
+    @property
+    def memory(self) -> Memory:
+        """The sizes that the linker holds a program to."""
+        board = load_board(self.board)
+        code = self.code_bytes or board.flash_bytes
+        if code is None:
+            raise ValueError(f"{self.name}: {self.board} has no flash; give code_bytes")
+        ram = next(region.bytes for region in board.regions if region.name == self.region)
+        return Memory(self.board, code, ram)
+
+
+# -icount shift=0 makes an instruction last 1 ns; the boards' core clocks have 25 and 32 MHz.
+_ALL = (
+    Cpu(
+        name="cortex-m4",
+        flags=("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+        machine="mps2-an386",
+        board="arduino-nano-33-ble-sense",
+        region="RAM",
+        code_bytes=None,
+        instructions_per_tick=40,
+    ),
+    Cpu(
+        name="cortex-m7",
+        flags=("-mfloat-abi=hard", "-mfpu=fpv5-d16"),
+        machine="mps2-an500",
+        board="stm32f746g-disco",
+        region="DTCM 64 KiB + SRAM1 240 KiB + SRAM2 16 KiB from 0x20000000",
+        code_bytes=None,
+        instructions_per_tick=40,
+    ),
+    Cpu(
+        name="cortex-m55",
+        flags=("-mfloat-abi=hard",),
+        machine="mps3-an547",
+        board="corstone-300-an547",
+        region="DTCM at 0x20000000",
+        code_bytes=512 * 1024,  # ITCM (AN547, memory map)
+        instructions_per_tick=31.25,
+    ),
+)
+
+CPUS = {cpu.name: cpu for cpu in _ALL}

@@ -1,0 +1,169 @@
+"""Runs a test program and reads its report.
+
+The report is what ``tests/target/harness.c`` prints. A program succeeds only if it says so, test
+by test and at its end: an exit status of 0 alone is not believed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from target.cpus import Cpu
+
+__all__ = [
+    "GET_FVP",
+    "Outcome",
+    "Report",
+    "find_fvp",
+    "read_report",
+    "run_in_fvp",
+    "run_in_qemu",
+]
+
+GET_FVP = (
+    "no Corstone-300 FVP on PATH or in FVP_CORSTONE_300; it is free, from "
+    "https://developer.arm.com/downloads/-/arm-ecosystem-fvps"
+)
+_FVP_NAMES = (
+    "FVP_Corstone_SSE-300_Ethos-U55",
+    "FVP_Corstone_SSE-300_Ethos-U65",
+    "FVP_Corstone_SSE-300",
+)
+_FVP_OPTIONS = (
+    "cpu0.semihosting-enable=1",
+    "mps3_board.visualisation.disable-visualisation=1",
+    "mps3_board.telnetterminal0.start_telnet=0",
+    "mps3_board.telnetterminal1.start_telnet=0",
+    "mps3_board.telnetterminal2.start_telnet=0",
+    "mps3_board.telnetterminal5.start_telnet=0",
+)
+
+_RUN = re.compile(r"RUN (\w+)")
+_TEST = re.compile(r"TEST (\w+) (PASS|FAIL) ticks=(\d+) stack=(\d+)")
+_DONE = re.compile(r"DONE passed=(\d+) failed=(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one test."""
+
+    name: str
+    status: str  # passed | failed | crashed | timed out
+    ticks: int | None  # of SysTick; None where the test did not come to its end
+    instructions: int | None  # to within one tick; None also where nobody counts them
+    stack: int | None  # bytes, the high-water mark
+    messages: tuple[str, ...]  # what was printed while it ran
+
+    def __str__(self) -> str:
+        """One line, and the messages below it if it is no success."""
+        line = f"{'PASS' if self.status == 'passed' else 'FAIL'} {self.name}"
+        if self.status in ("crashed", "timed out"):
+            line += f" ({self.status})"
+        elif self.instructions is not None:
+            line += f" instructions={self.instructions} stack={self.stack}"
+        else:
+            line += f" ticks={self.ticks} stack={self.stack}"
+        messages = () if self.status == "passed" else self.messages
+        return "\n".join([line, *(f"    {message}" for message in messages)])
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a program."""
+
+    outcomes: tuple[Outcome, ...]  # in the order in which the tests began
+    complete: bool  # it came to its end, and said how many tests it had
+    exit_code: int | None  # None: it ran out of time
+    lines: tuple[str, ...]  # all that was printed
+
+    @property
+    def succeeded(self) -> bool:
+        """Every test passed, there was one, and the program ended as it should."""
+        passed = all(outcome.status == "passed" for outcome in self.outcomes)
+        return bool(self.outcomes) and passed and self.complete and self.exit_code == 0
+
+    def outcome(self, name: str) -> Outcome:
+        """The outcome of that test; one that never began counts as crashed."""
+        for outcome in self.outcomes:
+            if outcome.name == name:
+                return outcome
+        status = "timed out" if self.exit_code is None else "crashed"
+        return Outcome(name, status, None, None, None, ("never began", *self.lines[-5:]))
+
+
+def run_in_qemu(elf: Path, cpu: Cpu, *, timeout: float = 60) -> Report:
+    """Runs a program on QEMU's machine for that CPU, for `timeout` seconds at most."""
+    command = ["qemu-system-arm", "-M", cpu.machine, "-kernel", str(elf)]
+    command += ["-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"]
+    command += ["-semihosting-config", "enable=on,target=native"]
+    return _run(command, cpu.instructions_per_tick, timeout)
+
+
+def find_fvp() -> str | None:
+    """The Corstone-300 FVP: FVP_CORSTONE_300, or the first on PATH with one of its names."""
+    named = os.environ.get("FVP_CORSTONE_300")
+    if named:
+        return shutil.which(named)
+    return next((path for name in _FVP_NAMES if (path := shutil.which(name))), None)
+
+
+def run_in_fvp(elf: Path, fvp: str, *, timeout: float = 300) -> Report:
+    """Runs a program for cortex-m55 on Arm's Corstone-300 FVP.
+
+    Its clock counts time that Arm's model makes up; instructions are not known.
+    """
+    options = [word for option in _FVP_OPTIONS for word in ("-C", option)]
+    return _run([fvp, *options, "-a", str(elf)], None, timeout)
+
+
+def read_report(
+    lines: Sequence[str], exit_code: int | None, instructions_per_tick: float | None
+) -> Report:
+    """What a program printed, by test.
+
+    A test that began and did not end has crashed, or run out of time if `exit_code` is None.
+    """
+    unfinished = "timed out" if exit_code is None else "crashed"
+    outcomes: list[Outcome] = []
+    messages: list[str] = []
+    name: str | None = None  # of the test that is running
+    complete = False
+    for line in lines:
+        if begun := _RUN.fullmatch(line):
+            if name is not None:
+                outcomes.append(Outcome(name, unfinished, None, None, None, tuple(messages)))
+            name, messages = begun[1], []
+        elif (ended := _TEST.fullmatch(line)) and ended[1] == name:
+            status = "passed" if ended[2] == "PASS" else "failed"
+            ticks, stack = int(ended[3]), int(ended[4])
+            count = None if instructions_per_tick is None else round(ticks * instructions_per_tick)
+            outcomes.append(Outcome(ended[1], status, ticks, count, stack, tuple(messages)))
+            name, messages = None, []
+        elif done := _DONE.fullmatch(line):
+            complete = name is None and int(done[1]) + int(done[2]) == len(outcomes)
+        else:
+            messages.append(line)
+    if name is not None:
+        outcomes.append(Outcome(name, unfinished, None, None, None, tuple(messages)))
+    return Report(tuple(outcomes), complete, exit_code, tuple(lines))
+
+
+def _run(command: list[str], instructions_per_tick: float | None, timeout: float) -> Report:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=timeout)
+            status: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+            status = None
+    lines = output.decode("utf-8", "replace").splitlines()
+    return read_report(lines, status, instructions_per_tick)
