@@ -17,18 +17,27 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # Answers the probes with the real Python, logs the rest, and makes a ".venv" that is a link
-# to itself. A file fail-WORD beside it makes every call that has WORD among its words fail.
+# to itself. A file fail-WORD beside it makes every call that has WORD among its words fail;
+# a file missing has the packages that the tests on Cortex-M lack.
 STAND_IN = f"""#!/bin/bash
 here={{here}}
 case "$1" in
   -c | -V) exec {sys.executable} "$@" ;;
 esac
+if [ "$*" = "-m target --missing" ]; then cat $here/missing 2>/dev/null; exit 0; fi
 echo "$*" >> $here/log
 for word in "$@"; do
   [ ! -e "$here/fail-$word" ] || exit 1
 done
 if [ "$2" = venv ]; then mkdir -p .venv/bin && ln -s $here/python .venv/bin/python; fi
 """
+
+# Stands for apt-get, cc and id: as root, with a C compiler, on a machine that is left as it is.
+OTHERS = {
+    "apt-get": 'echo "apt-get $*" >> {here}/log; for word in "$@"; do [ ! -e {here}/fail-$word ] || exit 1; done',
+    "cc": "[ ! -e {here}/fail-cc ]",
+    "id": "if [ -e {here}/user ]; then echo 1000; else echo 0; fi",
+}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -45,13 +54,17 @@ def checkout(tmp_path: Path) -> Path:
     python.parent.mkdir()
     python.write_text(STAND_IN.format(here=python.parent), encoding="utf-8")
     python.chmod(0o755)
+    for name, text in OTHERS.items():
+        other = python.parent / name
+        other.write_text(f"#!/bin/bash\n{text.format(here=python.parent)}\n", encoding="utf-8")
+        other.chmod(0o755)
     return root
 
 
 @pytest.fixture
 def run(checkout: Path, tmp_path: Path) -> Run:
     def call(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        path = "/usr/bin:/bin"
+        path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
         environment = {"PATH": path, "PYTHON": str(tmp_path / "bin" / "python"), **more}
         return subprocess.run(
             [str(checkout / "run"), *arguments],
@@ -192,6 +205,48 @@ def test_lint_that_fails_fails_the_run_but_the_tests_still_run(
     assert run("lint").returncode == 1
 
 
+def test_tests_install_the_tools_for_cortex_m_that_are_missing(
+    run: Run, tmp_path: Path, calls: Callable[[], list[str]]
+):
+    run("setup")
+    calls()
+    (tmp_path / "bin" / "missing").write_text("an-arm-compiler qemu\n", encoding="utf-8")
+    done = run("test", CI="true")
+    assert done.returncode == 0
+    assert "run: installing an-arm-compiler qemu with apt\n" in done.stderr
+    update, install, *rest = calls()
+    assert update.startswith("apt-get update")
+    assert install.startswith("apt-get install")
+    assert install.endswith(" an-arm-compiler qemu")
+    assert rest[-1] == "-m SCons -Q test pytest="
+
+
+def test_tests_install_a_c_compiler_if_there_is_none(
+    run: Run, tmp_path: Path, calls: Callable[[], list[str]]
+):
+    run("setup")
+    calls()
+    (tmp_path / "bin" / "fail-cc").touch()
+    assert run("test").returncode == 0
+    assert calls()[1].endswith(" gcc libc6-dev")
+
+
+@pytest.mark.parametrize("trouble", ["user", "fail-install"])
+def test_without_the_tools_for_cortex_m_the_other_tests_run_but_not_in_ci(
+    run: Run, tmp_path: Path, calls: Callable[[], list[str]], trouble: str
+):
+    run("setup")
+    (tmp_path / "bin" / "missing").write_text("qemu\n", encoding="utf-8")
+    (tmp_path / "bin" / trouble).touch()
+    done = run("test")
+    assert done.returncode == 0
+    assert "qemu" in done.stderr
+    assert done.stderr.endswith("run: the tests on Cortex-M are skipped\n")
+    assert calls()[-1] == "-m SCons -Q test pytest="
+    assert run("test", CI="true").returncode == 1
+    assert not any("SCons" in call for call in calls())
+
+
 def test_tests_that_fail_fail_the_run(run: Run, tmp_path: Path):
     run("setup")
     (tmp_path / "bin" / "fail-SCons").touch()
@@ -206,7 +261,10 @@ def test_continuous_integration_runs_the_tests(
     (checkout / ".ci").mkdir()
     shutil.copy(REPOSITORY / ".ci" / "run", checkout / ".ci")
     done = subprocess.run(
-        ["bash", ".ci/run"], cwd=checkout, env={"PATH": "/usr/bin:/bin", "CI": "true"}, check=False
+        ["bash", ".ci/run"],
+        cwd=checkout,
+        env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "CI": "true"},
+        check=False,
     )
     assert done.returncode == 0
     assert calls()[-1] == "-m SCons -Q test pytest="

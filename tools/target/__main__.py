@@ -1,6 +1,6 @@
-"""``python -m target [--cpu CPU]... [--fvp] FOLDER``: builds and runs all test programs.
+"""Builds and runs all test programs, a line for each test; or says what is missing for that.
 
-Prints a line for each test; exit status 0 if all passed, 1 if not, 2 if something is missing.
+Exit status 0 if all passed, 1 if not, 2 if something is missing.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m target", description=__doc__)
     parser.add_argument("--cpu", action="append", choices=sorted(CPUS), help="default: all")
     parser.add_argument("--fvp", action="store_true", help="cortex-m55 in Arm's Corstone-300 FVP")
-    parser.add_argument("folder", type=Path, help="where to build")
+    parser.add_argument("--missing", action="store_true", help="print Debian packages, run nothing")
+    parser.add_argument("--folder", type=Path, default=Path("build"), help="where to build")
     arguments = parser.parse_args()
+    if arguments.missing:
+        print(*missing_packages())
+        return 0
     fvp = find_fvp() if arguments.fvp else None
     if arguments.fvp and fvp is None:
         return _missing(f"target=cortex_m_fvp: {GET_FVP}")
-    packages = missing_packages()
-    if arguments.fvp:
-        packages = [package for package in packages if "qemu" not in package]
-    if packages:
+    if packages := missing_packages(qemu=not arguments.fvp):
         return _missing(f"missing: apt-get install {' '.join(packages)}")
     programs = find_programs()
     vectors = arguments.folder / "vectors"

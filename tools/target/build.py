@@ -59,14 +59,14 @@ class Sizes:
     bss: int  # variables without one; in a program also its stack
 
 
-def missing_packages() -> list[str]:
-    """The Debian packages that building and running in QEMU still need."""
+def missing_packages(*, qemu: bool = True) -> list[str]:
+    """The Debian packages that building, and running in QEMU, still need."""
     missing = []
     if shutil.which(f"{_TOOL}gcc") is None:
         missing += [PACKAGES["gcc"], PACKAGES["newlib"]]
     elif not Path(_say([f"{_TOOL}gcc", "-print-file-name=rdimon.specs"]).strip()).is_absolute():
         missing.append(PACKAGES["newlib"])
-    if shutil.which("qemu-system-arm") is None:
+    if qemu and shutil.which("qemu-system-arm") is None:
         missing.append(PACKAGES["qemu"])
     return missing
 
