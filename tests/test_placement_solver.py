@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from arenafit.memory.greedy import greedy
 from arenafit.memory.placement import Solver, Techniques, solve
 from arenafit.memory.placement.bounds import lower_bound
+from arenafit.memory.placement.cpsat import improve
+from arenafit.memory.placement.firstfit import first_fit
 from arenafit.memory.placement.instance import sweep
 from arenafit.memory.problem import ALIGNMENT, ONLINE, Overlap, Placement, Problem, Request
-from support.allocation import chain, check, grid, smallest_head
+from support.allocation import chain, check, grid, residual, smallest_head
 
 NO_TECHNIQUES = Techniques(**dict.fromkeys(Techniques.__dataclass_fields__, False))
 
@@ -142,15 +144,29 @@ def test_nothing_needs_nothing() -> None:
     assert solve(Problem(())) == Placement((), 0, 0, True, "")
 
 
-def test_cp_sat_takes_over_when_the_search_gives_up() -> None:
-    overlaps = tuple(Overlap(k, k - 1, 32) for k in range(1, 9))
-    problem = Problem(chain(*[64] * 9).requests, overlaps)
-    solver = Solver(work=0, techniques=Techniques(first_fit=False))
-    plan = solver.solve(problem)
+@pytest.mark.parametrize("seed", [5, 23, 24])
+def test_cp_sat_takes_over_when_the_search_gives_up(seed: int) -> None:
+    problem = residual(seed, 12)
+    plan = Solver(work=0, techniques=Techniques(first_fit=False)).solve(problem)
     check(problem, plan)
     assert "CP-SAT" in plan.method
     assert plan.optimal
     assert plan.head == solve(problem).head
+
+
+def test_cp_sat_keeps_fixed_offsets_and_upper_distances() -> None:
+    plain = residual(24, 12)
+    overlaps = tuple(replace(o, high=o.low + 64) for o in plain.overlaps)
+    fixed = replace(plain.requests[4], fixed=4096)
+    problem = Problem((*plain.requests[:4], fixed, *plain.requests[5:]), overlaps)
+    instance = sweep(problem)
+    start = first_fit(instance, range(12), instance.adjacency())
+    offsets, bound = improve(instance, start, lower_bound(instance), 20.0)
+    head = instance.height(offsets) * instance.unit
+    offsets_in_bytes = tuple(offset * instance.unit for offset in offsets)
+    plan = Placement(offsets_in_bytes, head, bound * instance.unit, True)
+    check(problem, plan)
+    assert head == solve(problem).head
 
 
 @pytest.mark.parametrize(

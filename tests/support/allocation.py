@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from arenafit.memory.problem import ALIGNMENT, ONLINE, Overlap, Placement, Problem, Request
+import random
+
+from arenafit.memory.problem import ALIGNMENT, ONLINE, Overlap, Placement, Problem, Request, align
 
 
 def clash(problem: Problem, i: int, j: int, at_i: int, at_j: int) -> bool:
@@ -80,4 +82,56 @@ def grid(rows: list[tuple[int, int, int]], overlaps: tuple[Overlap, ...] = ()) -
     return Problem(tuple(Request(size * ALIGNMENT, *time) for size, *time in rows), overlaps)
 
 
-__all__ = ["chain", "check", "clash", "grid", "smallest_head"]
+def packed(seed: int, count: int, height: int, kept: float = 1.0) -> Problem:
+    """A rectangle of time and memory cut into `count` buffers: they fit `height` units exactly.
+
+    `kept` is the share of them that stay, and leave holes.
+    """
+    rng = random.Random(seed)
+    pieces = [(0, count, 0, height)]
+    while len(pieces) < count:
+        k = max(range(len(pieces)), key=lambda k: _area(pieces[k]) * rng.uniform(0.3, 1.0))
+        first, end, bottom, top = pieces[k]
+        if rng.random() < 0.5 and end - first > 1:
+            cut = rng.randint(first + 1, end - 1)
+            pieces[k] = (first, cut, bottom, top)
+            pieces.append((cut, end, bottom, top))
+        elif top - bottom > 1:
+            cut = rng.randint(bottom + 1, top - 1)
+            pieces[k] = (first, end, bottom, cut)
+            pieces.append((first, end, cut, top))
+    rng.shuffle(pieces)
+    return Problem(
+        tuple(
+            Request(ALIGNMENT * (top - bottom), first, end - 1)
+            for first, end, bottom, top in pieces
+            if rng.random() <= kept
+        )
+    )
+
+
+def residual(seed: int, count: int) -> Problem:
+    """A made network with skip connections, overlaps of every distance, and no scratch."""
+    rng = random.Random(seed)
+    sizes = [
+        ALIGNMENT * rng.choice((64, 128, 256, 512, 768, 1024, 1152, 100, 77)) for _ in range(count)
+    ]
+    last = [
+        min(count, k + rng.randint(2, 4)) if rng.random() < 0.2 else min(k + 1, count)
+        for k in range(count)
+    ]
+    overlaps = []
+    for k in range(1, count):
+        for j in range(k):
+            if last[j] == k:
+                lows = (0, 0, 64, 160, sizes[k] - sizes[j] + 160, align(sizes[k] // 4))
+                overlaps.append(Overlap(k, j, rng.choice(lows)))
+    requests = (Request(size, k, last[k]) for k, size in enumerate(sizes))
+    return Problem(tuple(requests), tuple(overlaps))
+
+
+def _area(piece: tuple[int, int, int, int]) -> int:
+    return (piece[1] - piece[0]) * (piece[3] - piece[2])
+
+
+__all__ = ["chain", "check", "clash", "grid", "packed", "residual", "smallest_head"]

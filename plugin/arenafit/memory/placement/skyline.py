@@ -28,7 +28,7 @@ from arenafit.memory.placement.instance import INFINITY, Instance, is_plain
 from arenafit.memory.placement.search import OutOfNodes
 from arenafit.memory.placement.techniques import Techniques
 
-__all__ = ["Skyline"]
+__all__ = ["RANKINGS", "Skyline"]
 
 Ints = npt.NDArray[np.int64]
 
