@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from arenafit.runtime.protocol import Array
     from arenafit.runtime.verification import Verification
 
-__all__ = ["Oracle", "Session", "available", "unavailable_reason"]
+__all__ = ["Oracle", "Planner", "Session", "available", "unavailable_reason"]
 
 Oracle = Literal["tflm", "litert"]
+Planner = Literal["tflm", "arenafit"]
 
 _PACKAGES = {"tflm": "tflite_micro", "litert": "ai_edge_litert"}
 _MESSAGE = 300  # characters of a reason that are passed on
@@ -61,7 +62,10 @@ class Session:
         oracle: ``tflm``: the real TFLM, which obeys a model's memory plan; ``litert``: LiteRT's
             reference kernels, which ignore it and cannot measure.
         timeout: seconds that one answer may take (an invocation, a measurement).
-        registerers: C functions that register custom operators with TFLM's Python wrapper.
+        registerers: C functions that register custom operators with TFLM's Python wrapper;
+            `REGISTERERS`: arenafit's own, which the worker compiles at first use.
+        planner: ``tflm``: TFLM's greedy planner; ``arenafit``: arenafit's (with arenafit's
+            operators), for TFLM alone.
 
     Raises:
         RuntimeUnavailable: the oracle cannot run on this machine.
@@ -73,6 +77,7 @@ class Session:
         *,
         timeout: float = 60.0,
         registerers: Sequence[str] = (),
+        planner: Planner = "tflm",
     ) -> None:
         reason = unavailable_reason(oracle)
         if reason is not None:
@@ -80,6 +85,7 @@ class Session:
         self.oracle_kind = oracle
         self.timeout = timeout
         self._registerers = tuple(registerers)
+        self._planner = planner
         self._lock = threading.RLock()
         self._closed = False
         self._oracle: str | None = None
@@ -200,6 +206,7 @@ class Session:
     def _start(self) -> WorkerProcess:
         settings = {
             "oracle": self.oracle_kind,
+            "planner": self._planner,
             "registerers": self._registerers,
             "timeout": self.timeout,
         }
@@ -226,6 +233,9 @@ class Session:
                 reason = _first_line(self._worker.log()) or "no message"
                 self._stop()
                 raise RuntimeUnavailable(f"the worker process does not start: {reason}") from error
+            if "unavailable" in greeting:
+                self._stop()
+                raise RuntimeUnavailable(str(greeting["unavailable"]))
             if "error" in greeting:
                 self._stop()
                 raise RuntimeUnavailable(f"{_PACKAGES[self.oracle_kind]}: {greeting['error']}")

@@ -6,10 +6,12 @@ with it. TFLM's own messages go to file descriptor 2, which the session reads.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from arenafit.runtime.interface import Interface, Port
+from arenafit.runtime.plugin import REGISTERERS, load
 
 if TYPE_CHECKING:
     from arenafit.runtime.protocol import Array
@@ -41,7 +43,11 @@ class Tflm:
     """TFLM, as the wheel has it.
 
     Args:
-        registerers: names of the C functions that register custom operators.
+        registerers: names of the C functions that register custom operators; where arenafit's
+            own are among them, the plugin is loaded.
+
+    Raises:
+        RuntimeUnavailable: the plugin cannot be made or loaded here.
     """
 
     name = "tflite-micro"
@@ -58,6 +64,8 @@ class Tflm:
         self._recording = _runtime.PythonInterpreterConfig.kAllocationRecording
         self._preserving = _runtime.PythonInterpreterConfig.kPreserveAllTensors
         self._registerers = list(registerers)
+        if set(REGISTERERS) & set(registerers):
+            load()
         self.oracle = f"{self.name} {version('tflite-micro')}"
         self._builtins = {
             number: name
@@ -88,7 +96,9 @@ class Tflm:
         """The smallest arena with which AllocateTensors() succeeds.
 
         TFLM keeps tables between head and tail while it plans, so this may be more than
-        what it uses at the end. Takes O(log(startup - used)) interpreters of ~0.4 ms each.
+        what it uses at the end. Takes O(log(startup - used)) interpreters of ~0.4 ms each,
+        every one in a process of its own (~2 ms): in an arena that is too small some kernels
+        (UNIDIRECTIONAL_SEQUENCE_LSTM) write through a null pointer while they prepare.
 
         Args:
             model: the file.
@@ -100,11 +110,14 @@ class Tflm:
         variables = self._resource_variables(model)
 
         def fits(units: int) -> bool:
+            child = os.fork()
+            if child:
+                return os.waitpid(child, 0)[1] == 0
             try:
                 self._create(model, variables, units * _STEP, self._recording)
-            except Refused:
-                return False
-            return True
+                os._exit(0)
+            finally:
+                os._exit(1)
 
         low = -(-used // _STEP)  # the smallest that may fit
         if fits(low):

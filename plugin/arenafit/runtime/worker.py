@@ -2,7 +2,7 @@
 
 Reads requests from its standard input and answers on its standard output
 (`protocol`) until the input ends. File descriptor 2 is the log, which belongs
-to the session. SETTINGS is JSON: ``{"oracle", "registerers", "timeout"}``.
+to the session. SETTINGS is JSON: ``{"oracle", "planner", "registerers", "timeout"}``.
 
 Requests (``do``), each followed by the model's bytes:
     describe                     -> {"interface"}
@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
+from arenafit.errors import RuntimeUnavailable
 from arenafit.runtime import protocol
 
 _LOG_LIMIT = 64 << 20  # bytes; a kernel that complains without end is stopped
@@ -36,6 +37,9 @@ def main(settings: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_LIMIT, _LOG_LIMIT))
     try:
         backend = _backend(settings)
+    except RuntimeUnavailable as error:
+        _send(answers, {"unavailable": str(error)})
+        return
     except Exception as error:  # whatever an import may raise
         _send(answers, {"error": f"{type(error).__name__}: {error}"})
         return
@@ -91,6 +95,10 @@ def _backend(settings: dict[str, Any]) -> Any:
         from arenafit.runtime.litert import LiteRt
 
         return LiteRt()
+    if settings["planner"] == "arenafit":
+        from arenafit.runtime.planned import PlannedTflm
+
+        return PlannedTflm(settings["registerers"])
     from arenafit.runtime.tflm import Tflm
 
     return Tflm(settings["registerers"])
