@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -152,6 +153,20 @@ def test_cp_sat_takes_over_when_the_search_gives_up(seed: int) -> None:
     assert "CP-SAT" in plan.method
     assert plan.optimal
     assert plan.head == solve(problem).head
+
+
+def test_what_another_part_needs_is_not_taken_for_a_bound() -> None:
+    problem = residual(24, 12)
+    instance = sweep(problem)
+    best = solve(problem).head // instance.unit
+    solver = Solver(work=0)
+    start = first_fit(instance, range(12), instance.adjacency())
+    enough = instance.height(start) - 1
+    assert enough > best
+    deadline = time.monotonic() + 20
+    offsets, bound = solver._tangled(instance, start, lower_bound(instance), enough, deadline)
+    assert bound <= best
+    assert instance.height(offsets) <= enough
 
 
 def test_cp_sat_keeps_fixed_offsets_and_upper_distances() -> None:

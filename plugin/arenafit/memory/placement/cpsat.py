@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from arenafit.memory.placement.instance import INFINITY, Instance
 from arenafit.memory.problem import ONLINE
@@ -17,15 +17,15 @@ def improve(
     best: Sequence[int],
     bound: int,
     seconds: float,
-    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[int], int]:
     """The best placement CP-SAT finds in `seconds`, never above `best`, and a bound on it.
 
-    Each clique is a machine on which its buffers are intervals that must not overlap (what
-    job-shop scheduling knows of such machines then holds for memory); a pair with a declared
-    overlap has one Boolean an option instead.
+    One Boolean for each option of each pair. No placement below `bound` is looked for.
 
-    Guarantee: valid; the bound is proved. Deterministic unless the time runs out.
+    Guarantee: valid; no placement with a head of at least `bound` has one below the second
+    figure returned. Deterministic unless the time runs out.
+    Complexity: exponential in the worst case. Measured: 0.5 s for the import, then 10 to 50 ms
+    for made networks of 12 to 60 buffers.
     """
     from ortools.sat.python import cp_model
 
@@ -59,10 +59,9 @@ def improve(
     solver.parameters.num_workers = WORKERS
     solver.parameters.max_time_in_seconds = seconds
     solver.parameters.random_seed = 1
+    solver.parameters.interleave_search = True  # two workers, yet the same answer every time
     status = solver.solve(model)
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         best = [solver.value(offset) for offset in offsets]
         bound = max(bound, round(solver.best_objective_bound))
-    if progress is not None:
-        progress(instance.height(best), bound)
     return list(best), min(bound, instance.height(best))
