@@ -35,7 +35,7 @@ from arenafit.memory.access.describe import spatial_image
 from arenafit.memory.problem import Bytes, align
 from arenafit.passes.rewrite import ACT_NONE, ACT_RELU, ACT_RELU6, same_type
 
-__all__ = ["replacement", "run"]
+__all__ = ["pool_options", "replacement", "run"]
 
 _ACT_RELU_N1_TO_1 = 2  # enum ActivationFunctionType
 _REAL_RANGES = {  # fused activation -> real numbers between which it keeps, None: no bound
@@ -61,32 +61,35 @@ def run(model: Model, kernels: str = "any", wanted: Wanted | None = None) -> int
         wanted: rule 5, asked once for each pool that the other rules admit; without it, all
             of them are.
     """
-    code = OpCode("CUSTOM", MAX_POOL_2D)
     changed = 0
     for subgraph in model.subgraphs:
         for i, op in enumerate(subgraph.operators):
-            made = replacement(op, kernels, code)
+            made = replacement(op, kernels)
             if made is not None and (wanted is None or wanted(op)):
                 subgraph.operators[i] = made
                 changed += 1
     return changed
 
 
-def replacement(op: Operator, kernels: str, code: OpCode) -> Operator | None:
+def replacement(op: Operator, kernels: str) -> Operator | None:
     """The operator that computes what `op` does in less memory, None where rules 1 to 4 fail."""
-    options = _options(op)
+    options = pool_options(op)
     if options is None:
         return None
-    made = replace(op, code=code, options_type="", options={}, custom_options=options.encode())
-    least = _least(made, kernels)
-    if least is None or not _nearer(least, _least(op, kernels)):
+    made = replace(
+        op,
+        code=OpCode("CUSTOM", MAX_POOL_2D),
+        options_type="",
+        options={},
+        custom_options=options.encode(),
+    )
+    ours, theirs = _least(made, kernels), _least(op, kernels)
+    if theirs is None:
+        theirs = op.outputs[0].nbytes
+    if ours is None or max(align(ours), 0) >= align(theirs):
         return None
-    made.custom_options = replace(options, overlap=least).encode()
+    made.custom_options = replace(options, overlap=ours).encode()
     return made
-
-
-def _nearer(ours: Bytes, theirs: Bytes | None) -> bool:
-    return theirs is None or max(align(ours), 0) < align(theirs)
 
 
 def _least(op: Operator, kernels: str) -> Bytes | None:
@@ -94,8 +97,8 @@ def _least(op: Operator, kernels: str) -> Bytes | None:
     return next((pair.low for pair in overlaps(op, kernels)), None)
 
 
-def _options(op: Operator) -> MaxPool2D | None:
-    """Rules 1 to 3; claims no overlap yet."""
+def pool_options(op: Operator) -> MaxPool2D | None:
+    """A MAX_POOL_2D in terms of the kernel's options, with no overlap claimed; rules 1 to 3."""
     if op.name != "MAX_POOL_2D" or len(op.inputs) != 1 or len(op.outputs) != 1:
         return None
     source, target = op.inputs[0], op.outputs[0]
