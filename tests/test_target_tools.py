@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from target.build import missing_packages
+from target.build import PACKAGES, missing_packages
 from target.cpus import CPUS
 from target.runner import find_fvp, read_report
 from target.vectors import c_header
@@ -137,6 +137,40 @@ def test_an_fvp_is_found_by_its_variable_and_then_on_the_path(
     assert find_fvp() == str(tmp_path / "mine")
     monkeypatch.setenv("FVP_CORSTONE_300", str(tmp_path / "gone"))
     assert find_fvp() is None
+
+
+# --- tools that are missing -----------------------------------------------------------------
+
+
+def test_missing_tools_are_told_by_debians_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert missing_packages() == list(PACKAGES.values())
+    gcc = tmp_path / "arm-none-eabi-gcc"
+    gcc.write_text("#!/bin/sh\necho rdimon.specs\n", encoding="utf-8")  # as gcc without newlib
+    gcc.chmod(0o755)
+    assert missing_packages() == ["libnewlib-arm-none-eabi", "qemu-system-arm"]
+    assert missing_packages(qemu=False) == ["libnewlib-arm-none-eabi"]
+    gcc.write_text("#!/bin/sh\necho /usr/lib/rdimon.specs\n", encoding="utf-8")
+    assert missing_packages(qemu=False) == []
+
+
+@pytest.mark.parametrize(("ci", "status", "word"), [("", 0, "skipped"), ("true", 1, "error")])
+def test_without_tools_device_tests_are_skipped_but_fail_in_continuous_integration(
+    tmp_path: Path, ci: str, status: int, word: str
+):
+    one = "tests/test_target_qemu.py::test_a_program_that_hangs_is_stopped"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", one],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "CI": ci},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == status
+    assert f"3 {word}" in done.stdout
+    assert "no device tests: apt-get install gcc-arm-none-eabi" in done.stdout
 
 
 # --- scons and the CPUs ---------------------------------------------------------------------

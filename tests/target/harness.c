@@ -59,8 +59,8 @@ void harness_expect_eq(int64_t expected, int64_t actual, const char* what, const
   device_print("\n");
 }
 
-void harness_expect_bytes(const void* expected, const void* actual, size_t count,
-                          const char* what, const char* file, int line) {
+void harness_expect_bytes(const void* expected, const void* actual, size_t count, const char* what,
+                          const char* file, int line) {
   const uint8_t* want = expected;
   const uint8_t* have = actual;
   size_t at = 0, different = 0;

@@ -72,8 +72,10 @@ TEST(the_fpu_computes) {
 }
 
 TEST(the_simd_instructions_of_the_cpu_multiply_and_add) {
-  static const int8_t a[19] = {1, -2, 3, -128, 127, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, -16, 17, 18};
-  static const int8_t b[19] = {9, 8, 7, -128, -127, 4, 3, 2, 1, 0, -1, -2, -3, -4, -5, -6, -7, -8, -9};
+  static const int8_t a[19] = {1,  -2, 3,  -128, 127, 5,  6,   7,  8, 9,
+                               10, 11, 12, 13,   14,  15, -16, 17, 18};
+  static const int8_t b[19] = {9,  8,  7,  -128, -127, 4,  3,  2,  1, 0,
+                               -1, -2, -3, -4,   -5,   -6, -7, -8, -9};
   int32_t expected = 0, actual = 0;
   for (volatile int i = 0; i < 19; i++) expected += a[i] * b[i];
 #ifdef __ARM_FEATURE_MVE

@@ -9,11 +9,11 @@ static uint32_t checksum(const void* data, size_t count) {
   return sum;
 }
 
-#define EXPECT_SAME(name)                                                      \
-  do {                                                                         \
-    EXPECT_EQ(name##_checksum[0], checksum(name, sizeof name));                \
-    EXPECT_EQ(sizeof name / sizeof *name, name##_count);                       \
-    EXPECT_EQ(0, (uintptr_t)name % 16);                                        \
+#define EXPECT_SAME(name)                                       \
+  do {                                                          \
+    EXPECT_EQ(name##_checksum[0], checksum(name, sizeof name)); \
+    EXPECT_EQ(sizeof name / sizeof *name, name##_count);        \
+    EXPECT_EQ(0, (uintptr_t)name % 16);                         \
   } while (0)
 
 TEST(integers_arrive_as_they_were) {

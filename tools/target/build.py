@@ -147,7 +147,7 @@ def build_program(
     elf = folder / f"{source.stem}.elf"
     command = [f"{_TOOL}gcc", *_architecture(cpu), "-nostartfiles", "-Wl,--gc-sections"]
     command += ["--specs=nano.specs", "--specs=rdimon.specs", "-Wl,--fatal-warnings"]
-    command += [f"-Wl,-T,{memory},-T,{DEVICE / 'cortex_m.ld'}"]
+    command += ["-T", str(memory), "-T", str(DEVICE / "cortex_m.ld")]
     command += [f"-Wl,--defsym=__stack_bytes={stack_bytes}"]
     # The reset handler is what nobody calls: the linker must be told to fetch it.
     _say([*command, "-Wl,-u,reset", str(code), str(library), "-lm", "-o", str(elf)])

@@ -11,7 +11,7 @@
 #define ICSR REGISTER(0xE000ED04u)
 #define CFSR REGISTER(0xE000ED28u)
 
-#define SYST_LAST 0xFFFFFFu                // the counter has 24 bits and counts down
+#define SYST_LAST 0xFFFFFFu  // the counter has 24 bits and counts down
 // The core clock even while stopped: QEMU rescales the count when the clock is another.
 #define SYST_CSR_STOP (1u << 2)
 #define SYST_CSR_RUN (SYST_CSR_STOP | 1u << 1 | 1u)  // interrupt, enable
@@ -86,7 +86,7 @@ static void print_hex(const char* name, uint32_t value) {
 // The end of every exception but SysTick. `frame`: what the exception pushed, if there was room.
 void device_fault(const uint32_t* frame) __attribute__((noreturn));
 void device_fault(const uint32_t* frame) {
-  static const char* const kNames[] = {"thread", "reset",    "NMI",        "HardFault",
+  static const char* const kNames[] = {"thread",    "reset",    "NMI",        "HardFault",
                                        "MemManage", "BusFault", "UsageFault", "exception"};
   const uint32_t exception = ICSR & 0x1FFu;
   device_print("\nFAULT ");
