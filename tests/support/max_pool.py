@@ -14,7 +14,7 @@ from arenafit.graph.custom import MAX_POOL_2D, MaxPool2D
 from arenafit.graph.model import DType, OpCode, Operator, Tensor
 from support.native import C_FLAGS, KERNELS, compile_shared
 
-__all__ = ["LOWEST_CLAMP", "NEVER", "SOURCES", "STATUS", "Kernel", "custom_pool"]
+__all__ = ["LOWEST_CLAMP", "NEVER", "SOURCES", "STATUS", "Kernel", "custom_pool", "random_input"]
 
 Array = npt.NDArray[Any]
 
@@ -66,6 +66,18 @@ def custom_pool(
     return Operator(
         OpCode("CUSTOM", MAX_POOL_2D), [read], [written], custom_options=options.encode()
     )
+
+
+def random_input(tensor: Tensor, rng: np.random.Generator) -> Array:
+    """Values all over the range of the tensor's type; of floats, the odd ones as well."""
+    kind = _NUMPY[tensor.dtype]
+    if kind is np.float32:
+        odd = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 6.0, -1.0, 1.0]
+        values = rng.normal(0, 4, tensor.shape)
+        strange = rng.random(tensor.shape) < 0.2
+        return np.where(strange, rng.choice(odd, tensor.shape), values).astype(np.float32)
+    limits = np.iinfo(kind)
+    return rng.integers(limits.min, limits.max + 1, tensor.shape).astype(kind)
 
 
 class Kernel:
@@ -120,16 +132,8 @@ class Kernel:
         return status == 0
 
     def random(self, rng: np.random.Generator) -> Array:
-        """An input all over the range of its type; of floats, the odd ones as well."""
-        kind = _NUMPY[self.source.dtype]
-        if kind is np.float32:
-            odd = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 6.0, -1.0, 1.0]
-            values = rng.normal(0, 4, self.source.shape)
-            return np.where(
-                rng.random(self.source.shape) < 0.2, rng.choice(odd, self.source.shape), values
-            ).astype(np.float32)
-        limits = np.iinfo(kind)
-        return rng.integers(limits.min, limits.max + 1, self.source.shape).astype(kind)
+        """`random_input` for this kernel."""
+        return random_input(self.source, rng)
 
     def run(self, data: Array, distance: int | None = None) -> Array:
         """The output for `data`, with offset(input) - offset(output) = `distance` bytes.
