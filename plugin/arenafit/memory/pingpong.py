@@ -22,7 +22,7 @@ def pingpong(problem: Problem) -> Placement:
 
     Guarantee: valid for any graph; on a chain with even sizes never above the two largest
     neighbours. The bound is the trivial one (the highest end that no plan can avoid).
-    Complexity: O(n^2). Measured: 0.1 ms for 30 requests.
+    Complexity: O(n^2). Measured: 0.2 ms for 30 requests, 2.2 ms for 150.
     """
     requests = problem.requests
     ends: tuple[dict[int, Bytes], dict[int, Bytes]] = ({}, {})  # request -> distance from its end
