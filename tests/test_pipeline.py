@@ -294,3 +294,15 @@ def test_what_is_no_model_is_refused() -> None:
 def test_options_check_themselves() -> None:
     with pytest.raises(UsageError, match="disable: 'nonsense' is not one of"):
         Options(disable=frozenset({"nonsense"}))
+
+
+def test_a_cpu_narrows_cmsis_nn_to_its_own_kernels() -> None:
+    data = save(mobilenet_like())
+    heads = {}
+    for cpu in (None, "cortex-m4", "cortex-m55"):
+        out, report = arenafit.optimize(data, kernels="cmsis_nn", cpu=cpu, verify=False)
+        assert report.predicted["cmsis_nn"].after <= report.predicted["cmsis_nn"].before
+        heads[cpu] = sum(sorted(t.offline_offset for t in load(out).main.tensors)[-1:])
+    assert heads["cortex-m55"] < heads["cortex-m4"]  # MVE's 1x1 convolution goes by pixels
+    with pytest.raises(UsageError, match="cpu"):
+        arenafit.optimize(data, cpu="cortex-m0")

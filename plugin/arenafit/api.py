@@ -40,7 +40,7 @@ def optimize(
         model: a ``.tflite`` file's bytes.
         name: how the report calls it.
         progress: is told each stage as it begins.
-        choices: the fields of `arenafit.options.Options`: runtime, kernels, disable, plan,
+        choices: the fields of `arenafit.options.Options`: runtime, kernels, cpu, disable, plan,
             ram_limit, flash_limit, verify, inputs, seconds, timeout.
 
     Raises:

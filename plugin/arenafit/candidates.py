@@ -13,6 +13,7 @@ from arenafit.memory.greedy import greedy
 from arenafit.memory.lifetimes import ScratchSizes
 from arenafit.memory.problem import Bytes, Placement
 from arenafit.memory.scratch import scratch_requests
+from arenafit.memory.variant import VARIANTS
 
 __all__ = [
     "TARGETS",
@@ -56,32 +57,36 @@ class Candidate:
     data: bytes = field(default=b"", repr=False)
 
 
-def scratch_rule(target: str) -> ScratchSizes:
-    """What the kernels of `target` ask for as scratch."""
-    return lambda op: scratch_requests(op, target)
+def scratch_rule(target: str, cpu: str | None = None) -> ScratchSizes:
+    """What the kernels of `target` ask for as scratch; without a `cpu`, at most on any."""
+    variant = None if cpu is None else VARIANTS[cpu]
+    return lambda op: scratch_requests(op, target, variant)
 
 
-def overlap_rule(kernels: str) -> OverlapRule:
+def overlap_rule(kernels: str, cpu: str | None = None) -> OverlapRule:
     """What the kernels that OUT may meet allow to be written over a dying input."""
+    variant = None if cpu is None else VARIANTS[cpu]
 
     def rule(op: Operator) -> list[PairOverlap]:
-        return overlaps(op, kernels)
+        return overlaps(op, kernels, variant)
 
     return rule
 
 
-def predict_head(model: Model, target: str) -> Bytes:
+def predict_head(model: Model, target: str, cpu: str | None = None) -> Bytes:
     """The head that TFLM's greedy planner ends with under `target`'s kernels.
 
     Bit-accurate where the kernels' scratch is known, the model's own plan included.
     """
-    problem = model_problem(model, None, scratch_rule(target), keep_plan=True).problem
+    problem = model_problem(model, None, scratch_rule(target, cpu), keep_plan=True).problem
     return greedy(problem).head
 
 
-def candidate(label: str, model: Model, targets: Iterable[str], **more: Any) -> Candidate:
+def candidate(
+    label: str, model: Model, targets: Iterable[str], cpu: str | None = None, **more: Any
+) -> Candidate:
     """`model` as a candidate, its head predicted under each of `targets`."""
-    heads = {target: predict_head(model, target) for target in targets}
+    heads = {target: predict_head(model, target, cpu) for target in targets}
     return Candidate(label, model, heads, **more)
 
 

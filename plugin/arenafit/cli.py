@@ -124,6 +124,11 @@ def _add_optimize(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="the builtin kernels that OUT will meet (default: any = safe on all of them)",
     )
     add.add_argument(
+        "--cpu",
+        metavar="cortex-m4|cortex-m7|cortex-m55",
+        help="what CMSIS-NN is compiled for; its kernels allow most on cortex-m55 (default: all)",
+    )
+    add.add_argument(
         "--disable",
         action="append",
         default=[],
@@ -271,6 +276,7 @@ def _optimize(arguments: argparse.Namespace) -> int:
     choices = {
         "runtime": arguments.runtime,
         "kernels": arguments.kernels,
+        "cpu": arguments.cpu,
         "disable": arguments.disable,
         "plan": arguments.plan,
         "verify": not arguments.no_verify,

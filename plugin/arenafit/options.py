@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from arenafit.errors import UsageError
+from arenafit.memory.variant import VARIANTS
 
 __all__ = ["KERNELS", "PLANS", "RUNTIMES", "STEPS", "Options"]
 
@@ -21,6 +22,8 @@ class Options:
     Attributes:
         runtime: what OUT will run on: "stock" is unmodified TFLM.
         kernels: the builtin kernels that OUT will meet; "any" is safe on all that we know.
+        cpu: the CPU that CMSIS-NN is compiled for; it narrows what its kernels allow and
+            take. None: safe on all.
         disable: names of passes, and of STEPS, to leave out.
         plan: who places the tensors: "optimal" (with a proof where it can be had),
             "greedy" (TFLM's own planner, no plan in the file), "pingpong" (a baseline).
@@ -34,6 +37,7 @@ class Options:
 
     runtime: str = "stock"
     kernels: str = "any"
+    cpu: str | None = None
     disable: frozenset[str] = frozenset()
     plan: str = "optimal"
     ram_limit: int | None = None
@@ -49,6 +53,8 @@ class Options:
 
         _one_of("runtime", self.runtime, RUNTIMES)
         _one_of("kernels", self.kernels, KERNELS)
+        if self.cpu is not None:
+            _one_of("cpu", self.cpu, tuple(VARIANTS))
         _one_of("plan", self.plan, PLANS)
         known = (*(step.name for step in PIPELINE), *STEPS)
         for name in self.disable:

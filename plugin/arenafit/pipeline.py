@@ -27,10 +27,11 @@ from arenafit.errors import CheckFailed, ModelError
 from arenafit.graph import Model, load, save
 from arenafit.memory.build import OverlapRule, apply_plan, clear_plan, model_problem
 from arenafit.memory.checker import check_plan, check_variables
+from arenafit.memory.lifetimes import ScratchSizes
 from arenafit.memory.problem import Bytes, Placement, Problem
 from arenafit.options import STEPS, Options
 from arenafit.passes import COSTLY_PASSES, copy_model, run_passes
-from arenafit.report.figures import Arena, Flash, Report, Verified
+from arenafit.report.figures import Arena, Flash, Heads, Report, Verified
 from arenafit.runtime import unavailable_reason
 from arenafit.runtime.host import Host, best_oracle
 
@@ -55,11 +56,19 @@ class _Work:
     def targets(self) -> tuple[str, ...]:
         return TARGETS[self.options.kernels]
 
+    def scratch(self, target: str) -> ScratchSizes:
+        """What `target`'s kernels ask for on the user's CPU."""
+        return scratch_rule(target, self.options.cpu)
+
+    def head(self, model: Model) -> Bytes:
+        """The head of `model` as it stands, under the kernels that are optimised for."""
+        return predict_head(model, self.targets[0], self.options.cpu)
+
     @property
     def rule(self) -> OverlapRule | None:
         """What may be shared; None where the user wants nothing shared."""
         shared = "overlap" not in self.options.disable and self.options.plan == "optimal"
-        return overlap_rule(self.options.kernels) if shared else None
+        return overlap_rule(self.options.kernels, self.options.cpu) if shared else None
 
 
 def optimize(
@@ -91,7 +100,7 @@ def optimize(
         if oracle is not None:
             inputs = options.inputs if options.verify else None
             host = stack.enter_context(Host(data, oracle, inputs, options.timeout))
-        stock = candidate("unchanged", original, TARGETS[options.kernels])
+        stock = candidate("unchanged", original, TARGETS[options.kernels], options.cpu)
         stock.data = data
         work = _Work(options, tell, original, stock)
         candidates = _candidates(work)
@@ -121,7 +130,9 @@ def _candidates(work: _Work) -> list[Candidate]:
 def _planned(work: _Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
     """`rewritten` as it is, in the best order, and with plans."""
     ordered, bound = _reorder(work, rewritten, steps)
-    made = partial(candidate, targets=work.targets, steps=steps, order_bound=bound)
+    made = partial(
+        candidate, targets=work.targets, cpu=work.options.cpu, steps=steps, order_bound=bound
+    )
     found = [made("clean-up", rewritten)]
     if ordered is not rewritten:
         plain = copy_model(ordered)
@@ -147,7 +158,7 @@ def _rewrite(work: _Work, costly: frozenset[str], steps: list[PassReport]) -> Mo
 
     def watch(name: str, changed: int, now: Model) -> None:
         nonlocal head
-        after = predict_head(now, work.targets[0])
+        after = work.head(now)
         steps.append(PassReport(name, changed, head, after))
         head = after
 
@@ -164,12 +175,12 @@ def _reorder(work: _Work, model: Model, steps: list[PassReport]) -> tuple[Model,
         return model, None
     work.tell("ordering operators")
     ordered = copy_model(model)
-    scratch = scratch_rule(work.targets[0])
+    scratch = work.scratch(work.targets[0])
     result = reorder(ordered, work.rule, scratch, seconds=work.options.seconds, progress=work.tell)
     if not result.changed:
         return model, result.bound
     clear_plan(ordered)
-    before, after = (predict_head(m, work.targets[0]) for m in (model, ordered))
+    before, after = (work.head(m) for m in (model, ordered))
     steps.append(PassReport("reorder", result.changed, before, after))
     return ordered, result.bound
 
@@ -177,7 +188,7 @@ def _reorder(work: _Work, model: Model, steps: list[PassReport]) -> tuple[Model,
 def _place(work: _Work, model: Model, target: str) -> tuple[Model, Placement]:
     """A copy of `model` with a plan in it, made for the scratch of `target`'s kernels."""
     model = copy_model(model)
-    placing = model_problem(model, work.rule, scratch_rule(target))
+    placing = model_problem(model, work.rule, work.scratch(target))
     if placing.problem not in work.placements:
         work.tell("placing tensors")
         work.placements[placing.problem] = _solve(work.options, placing.problem)
@@ -244,7 +255,7 @@ def _faults(work: _Work, found: Candidate) -> list[str]:
     model = load(found.data)
     if found.placement is None:  # the plan, if there is one, is the user's own
         return check_variables(work.original, model)
-    rule = overlap_rule(work.options.kernels)
+    rule = overlap_rule(work.options.kernels, work.options.cpu)
     return check_plan(model, rule) + check_variables(work.original, model)
 
 
@@ -356,7 +367,10 @@ def _report(
         bound=proof.bound,
         optimal=proof.optimal,
         proof=proof.words,
-        binding=binding_operator(chosen.model, scratch_rule(work.targets[0])),
+        binding=binding_operator(chosen.model, work.scratch(work.targets[0])),
+        predicted={
+            target: Heads(work.stock.heads[target], head) for target, head in chosen.heads.items()
+        },
         passes=chosen.steps,
         verified=verified,
         flash=Flash(len(work.stock.data), len(chosen.data)),

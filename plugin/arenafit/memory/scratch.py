@@ -7,7 +7,7 @@ tensorflow/lite/micro/kernels/*.cc, and cmsis_nn/*.cc with CMSIS-NN's `*_get_buf
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 from arenafit.errors import UsageError
 from arenafit.graph.custom import MAX_POOL_2D
@@ -15,11 +15,9 @@ from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import spatial_image
 from arenafit.memory.access.window import Image
 from arenafit.memory.problem import Bytes
+from arenafit.memory.variant import Variant
 
-__all__ = ["Variant", "scratch_requests"]
-
-Variant = Literal["c", "dsp", "mve"]
-"""How CMSIS-NN is compiled: plain C (Cortex-M0, M3), DSP (M4, M7, M33), MVE (M55, M85)."""
+__all__ = ["scratch_requests"]
 
 Sizes = list[Bytes]
 

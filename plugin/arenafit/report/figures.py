@@ -9,7 +9,7 @@ from typing import Any
 from arenafit.candidates import PassReport
 from arenafit.memory.problem import Bytes
 
-__all__ = ["Arena", "Flash", "Report", "Verified"]
+__all__ = ["Arena", "Flash", "Heads", "Report", "Verified"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,14 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class Heads:
+    """Heads predicted for one kernel set, its scratch included, in bytes."""
+
+    before: Bytes
+    after: Bytes
+
+
+@dataclass(frozen=True)
 class Flash:
     """Size of the file in bytes."""
 
@@ -60,6 +68,7 @@ class Report:
     optimal: bool
     proof: str  # what `optimal` rests on, in words
     binding: str  # the operator that bounds the head of OUT
+    predicted: dict[str, Heads] = field(default_factory=dict)  # by kernel set
     passes: list[PassReport] = field(default_factory=list)
     verified: Verified = field(default_factory=Verified)
     seconds: float = 0.0

@@ -20,7 +20,14 @@ def format_report(report: Report) -> str:
     for name, before, after in rows:
         lines.append(f"  {name:<9}{before:>10,} -> {after:>9,} bytes{_percent(before, after)}")
     source = "measured in TFLM on this host" if report.after.measured else "predicted"
-    lines.append(f"  {'':<9}({source}, {report.kernels} kernels)")
+    kernels = "reference kernels" if report.after.measured else f"{report.kernels} kernels"
+    lines.append(f"  {'':<9}({source}, {kernels})")
+    if "cmsis_nn" in report.predicted:
+        heads = report.predicted["cmsis_nn"]
+        lines.append(
+            f"  {'cmsis_nn':<9}{heads.before:>10,} -> {heads.after:>9,} bytes of head with CMSIS-NN, "
+            "its scratch included (predicted)"
+        )
     for step in report.passes:
         if step.changed:
             lines.append(

@@ -18,6 +18,7 @@ from arenafit.graph.model import DType, Operator
 from arenafit.memory.access.describe import Describe, Description
 from arenafit.memory.access.movement import padding
 from arenafit.memory.access.order import NO_ACCESS, Accesses, reads, writes
+from arenafit.memory.access.recurrent import lstm
 from arenafit.memory.access.reference import (
     REFERENCE,
     Convolution,
@@ -240,6 +241,7 @@ def _table(mve: bool) -> Mapping[str, Describe]:
         "MUL": REFERENCE["MUL"],  # arm_elementwise_mul_s8.c, _s16.c
         "AVERAGE_POOL_2D": REFERENCE["AVERAGE_POOL_2D"],  # arm_avgpool_s8.c, _s16.c
         "SOFTMAX": REFERENCE["SOFTMAX"],  # arm_softmax_s8.c, _s16.c, arm_softmax_s8_s16.c
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm((DType.INT8,)),
     }
     return table
 

@@ -12,15 +12,17 @@ from arenafit.memory.access.cmsis_nn import CMSIS_NN
 from arenafit.memory.access.describe import Describe, InPlaceOnly, may_alias
 from arenafit.memory.access.reference import REFERENCE
 from arenafit.memory.problem import Bytes
+from arenafit.memory.variant import Variant
 
 __all__ = ["KERNELS", "PairOverlap", "overlaps"]
 
-KERNELS: dict[str, tuple[Mapping[str, Describe], ...]] = {
-    "reference": (REFERENCE,),
-    "cmsis_nn": CMSIS_NN,
-    "any": (REFERENCE, *CMSIS_NN),
-}
-"""Kernel set -> the tables of descriptions that must all allow an overlap."""
+KERNELS = ("reference", "cmsis_nn", "any")
+
+
+def _tables(kernels: str, variant: Variant | None) -> tuple[Mapping[str, Describe], ...]:
+    """The tables of descriptions that must all allow an overlap."""
+    cmsis = CMSIS_NN if variant is None else (CMSIS_NN[variant == "mve"],)
+    return {"reference": (REFERENCE,), "cmsis_nn": cmsis, "any": (REFERENCE, *cmsis)}[kernels]
 
 
 _Pair = tuple[int, int]  # input index, output index
@@ -41,8 +43,12 @@ class PairOverlap:
     high: Bytes | None
 
 
-def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
+def overlaps(
+    op: Operator, kernels: str = "any", variant: Variant | None = None
+) -> list[PairOverlap]:
     """The overlaps that the kernels of the set `kernels` allow for `op`, by input index.
+
+    `variant` narrows CMSIS-NN to what one CPU runs: "c", "dsp" or "mve"; None: all three.
 
     Every pair holds wherever the other inputs lie. A tensor that is an input several times
     has an entry for each, with the same limits, or none at all. Constants, variables and
@@ -50,12 +56,11 @@ def overlaps(op: Operator, kernels: str = "any") -> list[PairOverlap]:
     arenafit's own operators run the same kernel in every set.
 
     Raises:
-        UsageError: `kernels` is not a key of `KERNELS`.
+        UsageError: `kernels` is not one of `KERNELS`.
     """
-    tables = KERNELS.get(kernels)
-    if tables is None:
+    if kernels not in KERNELS:
         raise UsageError(f"unknown kernels {kernels!r}: choose from {', '.join(KERNELS)}")
-    rules = _rules(op, tables)
+    rules = _rules(op, _tables(kernels, variant))
     if not op.inputs or not op.outputs or not rules:
         return []
     ranges = [_limits(op, rule) for rule in rules]

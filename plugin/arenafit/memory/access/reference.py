@@ -22,6 +22,7 @@ from arenafit.memory.access.describe import (
 )
 from arenafit.memory.access.movement import MOVEMENT
 from arenafit.memory.access.order import Accesses, reads, writes
+from arenafit.memory.access.recurrent import lstm
 from arenafit.memory.access.window import Image
 
 __all__ = [
@@ -340,5 +341,6 @@ REFERENCE: dict[str, Describe] = {
     "L2_NORMALIZATION": _row_by_row,
     "TRANSPOSE_CONV": _transpose_conv,
     "RESHAPE": _reshape,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm((_I8, _I16, _F32)),
 }  # fmt: skip
 """Builtin operator -> its description for the reference kernels."""
