@@ -241,10 +241,25 @@ def test_without_the_tools_for_cortex_m_the_other_tests_run_but_not_in_ci(
     done = run("test")
     assert done.returncode == 0
     assert "qemu" in done.stderr
-    assert done.stderr.endswith("run: the tests on Cortex-M are skipped\n")
+    assert "run: the tests on Cortex-M are skipped\n" in done.stderr
     assert calls()[-1] == "-m SCons -Q test pytest="
     assert run("test", CI="true").returncode == 1
     assert not any("SCons" in call for call in calls())
+
+
+def test_without_tflms_own_headers_the_other_tests_run_but_not_in_ci(
+    run: Run, tmp_path: Path, calls: Callable[[], list[str]]
+):
+    run("setup")
+    (tmp_path / "bin" / "fail---requirement").touch()
+    calls()
+    done = run("test")
+    assert done.returncode == 0
+    assert done.stderr.endswith("run: the tests with TFLM's own headers are skipped\n")
+    first, *_, last = [call for call in calls() if not call.startswith("apt-get")]
+    assert first.endswith(" --no-deps --requirement requirements-tflm.txt")
+    assert last == "-m SCons -Q test pytest="
+    assert run("test", CI="true").returncode == 1
 
 
 def test_tests_that_fail_fail_the_run(run: Run, tmp_path: Path):
