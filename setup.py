@@ -16,7 +16,8 @@ SOURCES = ("core", "host", "tflm")
 class BuildWithKernels(build_py):
     """build_py, and a copy of kernels/ as arenafit/_kernels."""
 
-    def run(self):
+    def run(self) -> None:
+        """Copy after the modules are there, but not where the package is the checkout itself."""
         super().run()
         if self.editable_mode:
             return
