@@ -32,10 +32,11 @@ done
 if [ "$2" = venv ]; then mkdir -p .venv/bin && ln -s $here/python .venv/bin/python; fi
 """
 
-# Stands for apt-get, cc and id: as root, with a C compiler, on a machine that is left as it is.
+# Stands for apt-get, cc and id: as root, with compilers, on a machine that is left as it is.
 OTHERS = {
     "apt-get": 'echo "apt-get $*" >> {here}/log; for word in "$@"; do [ ! -e {here}/fail-$word ] || exit 1; done',
     "cc": "[ ! -e {here}/fail-cc ]",
+    "c++": "[ ! -e {here}/fail-c++ ]",
     "id": "if [ -e {here}/user ]; then echo 1000; else echo 0; fi",
 }
 
@@ -221,14 +222,15 @@ def test_tests_install_the_tools_for_cortex_m_that_are_missing(
     assert rest[-1] == "-m SCons -Q test pytest="
 
 
-def test_tests_install_a_c_compiler_if_there_is_none(
-    run: Run, tmp_path: Path, calls: Callable[[], list[str]]
+@pytest.mark.parametrize("compiler", ["cc", "c++"])
+def test_tests_install_compilers_if_there_are_none(
+    run: Run, tmp_path: Path, calls: Callable[[], list[str]], compiler: str
 ):
     run("setup")
     calls()
-    (tmp_path / "bin" / "fail-cc").touch()
+    (tmp_path / "bin" / f"fail-{compiler}").touch()
     assert run("test").returncode == 0
-    assert calls()[1].endswith(" gcc libc6-dev")
+    assert calls()[1].endswith(" g++ gcc libc6-dev")
 
 
 @pytest.mark.parametrize("trouble", ["user", "fail-install"])
