@@ -177,7 +177,7 @@ def test_what_does_not_fit_fails_with_the_excess_and_the_operator() -> None:
 @needs_tflm
 def test_a_result_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of verification: a pass that changes a weight."""
-    from arenafit import pipeline
+    from arenafit import making
 
     def sabotage(model: Model, *_: object) -> None:
         weights = next(t for t in model.main.tensors if t.is_constant and t.elements > 100)
@@ -186,7 +186,7 @@ def test_a_result_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
             weights.buffer, data=bytes(255 - b for b in weights.buffer.data)
         )
 
-    monkeypatch.setattr(pipeline, "run_passes", sabotage)
+    monkeypatch.setattr(making, "run_passes", sabotage)
     with pytest.raises(CheckFailed, match="not be bit-identical"):
         arenafit.optimize(save(mobilenet_like()), kernels="reference")
 
@@ -194,13 +194,13 @@ def test_a_result_that_differs_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 @needs_tflm
 def test_an_unsound_plan_is_refused_by_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the checker: a planner that puts everything on one place."""
-    from arenafit import pipeline
+    from arenafit import making
 
     def broken(options: object, problem: object) -> Placement:
         count = len(problem.requests)  # type: ignore[attr-defined]
         return Placement((0,) * count, 0, 0, False)
 
-    monkeypatch.setattr(pipeline, "_solve", broken)
+    monkeypatch.setattr(making, "_solve", broken)
     with pytest.raises(CheckFailed, match="unsound"):
         arenafit.optimize(save(mobilenet_like()), kernels="reference")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from arenafit.errors import UsageError
+from arenafit.making import Progress
 from arenafit.options import Options
-from arenafit.pipeline import Progress
 from arenafit.pipeline import optimize as _optimize
 from arenafit.report.figures import Report
 

@@ -17,7 +17,7 @@ from arenafit import __version__
 from arenafit.errors import ArenafitError, UsageError
 
 if TYPE_CHECKING:
-    from arenafit.pipeline import Progress
+    from arenafit.making import Progress
 
 __all__ = ["main"]
 

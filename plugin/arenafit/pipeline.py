@@ -8,67 +8,27 @@ would be are dropped; IN itself is always the last of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
 from arenafit.candidates import (
     TARGETS,
     Candidate,
-    PassReport,
     best_first,
     candidate,
     overlap_rule,
-    predict_head,
-    scratch_rule,
 )
 from arenafit.errors import CheckFailed, ModelError
 from arenafit.graph import Model, load, save
-from arenafit.memory.build import OverlapRule, apply_plan, clear_plan, model_problem
+from arenafit.making import Progress, Work, make_candidates
 from arenafit.memory.checker import check_plan, check_variables
-from arenafit.memory.lifetimes import ScratchSizes
-from arenafit.memory.problem import Bytes, Placement, Problem
-from arenafit.options import STEPS, Options
-from arenafit.passes import COSTLY_PASSES, copy_model, run_passes
+from arenafit.memory.problem import Bytes
+from arenafit.options import Options
 from arenafit.report.figures import Arena, Flash, Heads, Report, Verified
 from arenafit.runtime import unavailable_reason
 from arenafit.runtime.host import Host, best_oracle
 
 __all__ = ["Progress", "optimize"]
-
-Progress = Callable[[str], None]
-"""Is told, in words for people, the stage that begins."""
-
-
-@dataclass
-class _Work:
-    """What the steps of one optimisation hand on to each other."""
-
-    options: Options
-    tell: Progress
-    original: Model
-    stock: Candidate
-    notes: list[str] = field(default_factory=list)
-    placements: dict[Problem, Placement] = field(default_factory=dict)
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return TARGETS[self.options.kernels]
-
-    def scratch(self, target: str) -> ScratchSizes:
-        """What `target`'s kernels ask for on the user's CPU."""
-        return scratch_rule(target, self.options.cpu)
-
-    def head(self, model: Model) -> Bytes:
-        """The head of `model` as it stands, under the kernels that are optimised for."""
-        return predict_head(model, self.targets[0], self.options.cpu)
-
-    @property
-    def rule(self) -> OverlapRule | None:
-        """What may be shared; None where the user wants nothing shared."""
-        shared = "overlap" not in self.options.disable and self.options.plan == "optimal"
-        return overlap_rule(self.options.kernels, self.options.cpu) if shared else None
 
 
 def optimize(
@@ -102,8 +62,8 @@ def optimize(
             host = stack.enter_context(Host(data, oracle, inputs, options.timeout))
         stock = candidate("unchanged", original, TARGETS[options.kernels], options.cpu)
         stock.data = data
-        work = _Work(options, tell, original, stock)
-        candidates = _candidates(work)
+        work = Work(options, tell, original, stock)
+        candidates = make_candidates(work)
         host = _able(work, host)
         chosen, before, after = _first_no_worse(work, best_first(candidates, stock), host)
         verified = _verify(work, data, chosen, host)
@@ -112,106 +72,11 @@ def optimize(
     return chosen.data, report
 
 
-# -- making candidates --------------------------------------------------------------------
-
-
-def _candidates(work: _Work) -> list[Candidate]:
-    """All models worth a try, the plainest first: among equal heads it is preferred."""
-    found: list[Candidate] = []
-    for costly in (COSTLY_PASSES, frozenset[str]()):
-        steps: list[PassReport] = []
-        rewritten = _rewrite(work, costly, steps)
-        if found and not any(step.name in COSTLY_PASSES for step in steps):
-            break
-        found += _planned(work, rewritten, steps)
-    return found
-
-
-def _planned(work: _Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
-    """`rewritten` as it is, in the best order, and with plans."""
-    ordered, bound = _reorder(work, rewritten, steps)
-    made = partial(
-        candidate, targets=work.targets, cpu=work.options.cpu, steps=steps, order_bound=bound
-    )
-    found = [made("clean-up", rewritten)]
-    if ordered is not rewritten:
-        plain = copy_model(ordered)
-        clear_plan(plain)
-        found.append(made("new order", plain))
-    if work.options.plan == "greedy":
-        return found
-    # Kernel sets differ in scratch, so a plan made for one may be a poor one for the other.
-    for model in dict.fromkeys((ordered, rewritten)):
-        for target in work.targets:
-            planned, placement = _place(work, model, target)
-            found.append(made(f"plan for {target} kernels", planned, placement=placement))
-        if found[-1].heads[work.targets[0]] == bound:
-            break
-    return found
-
-
-def _rewrite(work: _Work, costly: frozenset[str], steps: list[PassReport]) -> Model:
-    """The original after the passes, but for the `costly` ones."""
-    work.tell("cleaning the graph")
-    model = copy_model(work.original)
-    head = work.stock.heads[work.targets[0]]
-
-    def watch(name: str, changed: int, now: Model) -> None:
-        nonlocal head
-        after = work.head(now)
-        steps.append(PassReport(name, changed, head, after))
-        head = after
-
-    run_passes(model, work.options.disable - set(STEPS) | costly, watch)
-    return model
-
-
-def _reorder(work: _Work, model: Model, steps: list[PassReport]) -> tuple[Model, Bytes | None]:
-    """A copy of `model` in the best order, or `model` itself where its order is one of the best;
-    and the proved bound on the head of any order."""
-    from arenafit.schedule.reorder import reorder
-
-    if "reorder" in work.options.disable:
-        return model, None
-    work.tell("ordering operators")
-    ordered = copy_model(model)
-    scratch = work.scratch(work.targets[0])
-    result = reorder(ordered, work.rule, scratch, seconds=work.options.seconds, progress=work.tell)
-    if not result.changed:
-        return model, result.bound
-    clear_plan(ordered)
-    before, after = (work.head(m) for m in (model, ordered))
-    steps.append(PassReport("reorder", result.changed, before, after))
-    return ordered, result.bound
-
-
-def _place(work: _Work, model: Model, target: str) -> tuple[Model, Placement]:
-    """A copy of `model` with a plan in it, made for the scratch of `target`'s kernels."""
-    model = copy_model(model)
-    placing = model_problem(model, work.rule, work.scratch(target))
-    if placing.problem not in work.placements:
-        work.tell("placing tensors")
-        work.placements[placing.problem] = _solve(work.options, placing.problem)
-    placement = work.placements[placing.problem]
-    apply_plan(model, placing.tensors, placement.offsets)
-    return model, placement
-
-
-def _solve(options: Options, problem: Problem) -> Placement:
-    if options.plan == "pingpong":
-        from arenafit.memory.pingpong import pingpong
-
-        return pingpong(problem)
-    from arenafit.memory.placement import solve_stock
-
-    return solve_stock(problem, seconds=options.seconds)
-
-
 # -- choosing -----------------------------------------------------------------------------
 
 
 def _first_no_worse(
-    work: _Work, ranked: list[Candidate], host: Host | None
+    work: Work, ranked: list[Candidate], host: Host | None
 ) -> tuple[Candidate, Arena, Arena]:
     """The first candidate that needs no more than IN in anything, measured where possible.
 
@@ -230,7 +95,7 @@ def _first_no_worse(
     return work.stock, before, before
 
 
-def _able(work: _Work, host: Host | None) -> Host | None:
+def _able(work: Work, host: Host | None) -> Host | None:
     """`host`, unless it cannot run IN for want of custom operators that only the firmware has.
 
     Raises:
@@ -250,7 +115,7 @@ def _able(work: _Work, host: Host | None) -> Host | None:
     return host
 
 
-def _faults(work: _Work, found: Candidate) -> list[str]:
+def _faults(work: Work, found: Candidate) -> list[str]:
     """What the checkers say of the file that would be handed out."""
     model = load(found.data)
     if found.placement is None:  # the plan, if there is one, is the user's own
@@ -259,7 +124,7 @@ def _faults(work: _Work, found: Candidate) -> list[str]:
     return check_plan(model, rule) + check_variables(work.original, model)
 
 
-def _arena(work: _Work, found: Candidate, host: Host | None) -> Arena:
+def _arena(work: Work, found: Candidate, host: Host | None) -> Arena:
     predicted = found.heads[work.targets[0]]
     measured = None
     if host is not None:
@@ -285,7 +150,7 @@ def _no_worse(before: Arena, after: Arena) -> bool:
     )
 
 
-def _better(work: _Work, found: Candidate, before: Arena, after: Arena) -> bool:
+def _better(work: Work, found: Candidate, before: Arena, after: Arena) -> bool:
     """True where `after` wins something: bytes, or operators."""
     smaller = after.head < before.head or (after.total or 0) < (before.total or 0)
     smaller |= any(head < work.stock.heads[target] for target, head in found.heads.items())
@@ -296,7 +161,7 @@ def _operators(model: Model) -> int:
     return sum(len(graph.operators) for graph in model.subgraphs)
 
 
-def _verify(work: _Work, data: bytes, chosen: Candidate, host: Host | None) -> Verified:
+def _verify(work: Work, data: bytes, chosen: Candidate, host: Host | None) -> Verified:
     if not work.options.verify:
         return Verified(note="not verified: --no-verify")
     if chosen.data == data:
@@ -324,7 +189,7 @@ class _Proof:
     words: str
 
 
-def _proof(work: _Work, chosen: Candidate, candidates: list[Candidate], head: Bytes) -> _Proof:
+def _proof(work: Work, chosen: Candidate, candidates: list[Candidate], head: Bytes) -> _Proof:
     """What the searches proved about `head`; a plan that IN brought may be below their bounds."""
     bound = chosen.order_bound
     if chosen is work.stock:
@@ -347,7 +212,7 @@ def _proof(work: _Work, chosen: Candidate, candidates: list[Candidate], head: By
 
 
 def _report(
-    work: _Work,
+    work: Work,
     candidates: list[Candidate],
     chosen: Candidate,
     name: str,

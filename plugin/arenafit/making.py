@@ -1,0 +1,164 @@
+"""Making the models that could be handed out: passes, orders, plans, in their combinations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from arenafit.candidates import (
+    TARGETS,
+    Candidate,
+    PassReport,
+    candidate,
+    overlap_rule,
+    predict_head,
+    scratch_rule,
+)
+from arenafit.graph import Model
+from arenafit.memory.build import OverlapRule, apply_plan, clear_plan, model_problem
+from arenafit.memory.lifetimes import ScratchSizes
+from arenafit.memory.problem import Bytes, Placement, Problem
+from arenafit.options import STEPS, Options
+from arenafit.passes import COSTLY_PASSES, copy_model, run_passes
+
+if TYPE_CHECKING:
+    from arenafit.schedule.reorder import Reordering
+
+__all__ = ["Progress", "Work", "make_candidates"]
+
+Progress = Callable[[str], None]
+"""Is told, in words for people, the stage that begins."""
+
+
+@dataclass
+class Work:
+    """What the steps of one optimisation hand on to each other."""
+
+    options: Options
+    tell: Progress
+    original: Model
+    stock: Candidate
+    notes: list[str] = field(default_factory=list)
+    placements: dict[Problem, Placement] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The kernel sets that count; the first one is optimised for."""
+        return TARGETS[self.options.kernels]
+
+    def scratch(self, target: str) -> ScratchSizes:
+        """What `target`'s kernels ask for on the user's CPU."""
+        return scratch_rule(target, self.options.cpu)
+
+    def head(self, model: Model) -> Bytes:
+        """The head of `model` as it stands, under the kernels that are optimised for."""
+        return predict_head(model, self.targets[0], self.options.cpu)
+
+    @property
+    def rule(self) -> OverlapRule | None:
+        """What may be shared; None where the user wants nothing shared."""
+        shared = "overlap" not in self.options.disable and self.options.plan == "optimal"
+        return overlap_rule(self.options.kernels, self.options.cpu) if shared else None
+
+
+def make_candidates(work: Work) -> list[Candidate]:
+    """All models worth a try, the plainest first: among equal heads it is preferred."""
+    found: list[Candidate] = []
+    for costly in (COSTLY_PASSES, frozenset[str]()):
+        steps: list[PassReport] = []
+        rewritten = _rewrite(work, costly, steps)
+        if found and not any(step.name in COSTLY_PASSES for step in steps):
+            break
+        found += _planned(work, rewritten, steps)
+    return found
+
+
+def _planned(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
+    """`rewritten` as it is, in the best order, and with plans."""
+    ordered, order = _reorder(work, rewritten, steps)
+    bound = order.bound if order is not None else None
+    made = partial(
+        candidate, targets=work.targets, cpu=work.options.cpu, steps=steps, order_bound=bound
+    )
+    found = [made("clean-up", rewritten)]
+    if ordered is not rewritten:
+        plain = copy_model(ordered)
+        clear_plan(plain)
+        found.append(made("new order", plain))
+    if work.options.plan == "greedy":
+        return found
+    found += _plans(work, ordered, made)
+    # The order with the least live bytes need not be the one that can be placed best.
+    least = min(plan.heads[work.targets[0]] for plan in found)
+    if order is not None and ordered is not rewritten and order.peak_before < least:
+        found += _plans(work, rewritten, made)
+    return found
+
+
+def _plans(work: Work, model: Model, made: Callable[..., Candidate]) -> list[Candidate]:
+    """Copies of `model` with a plan for each kernel set: these differ in scratch, so that a
+    plan made for one may be a poor one for the other."""
+    found = []
+    for target in work.targets:
+        planned, placement = _place(work, model, target)
+        found.append(made(f"plan for {target} kernels", planned, placement=placement))
+    return found
+
+
+def _rewrite(work: Work, costly: frozenset[str], steps: list[PassReport]) -> Model:
+    """The original after the passes, but for the `costly` ones."""
+    work.tell("cleaning the graph")
+    model = copy_model(work.original)
+    head = work.stock.heads[work.targets[0]]
+
+    def watch(name: str, changed: int, now: Model) -> None:
+        nonlocal head
+        after = work.head(now)
+        steps.append(PassReport(name, changed, head, after))
+        head = after
+
+    run_passes(model, work.options.disable - set(STEPS) | costly, watch)
+    return model
+
+
+def _reorder(work: Work, model: Model, steps: list[PassReport]) -> tuple[Model, Reordering | None]:
+    """A copy of `model` in the best order, or `model` itself where its order is one of the best;
+    and what the search proved."""
+    from arenafit.schedule.reorder import reorder
+
+    if "reorder" in work.options.disable:
+        return model, None
+    work.tell("ordering operators")
+    ordered = copy_model(model)
+    scratch = work.scratch(work.targets[0])
+    result = reorder(ordered, work.rule, scratch, seconds=work.options.seconds, progress=work.tell)
+    if not result.changed:
+        return model, result
+    clear_plan(ordered)
+    before, after = (work.head(m) for m in (model, ordered))
+    steps.append(PassReport("reorder", result.changed, before, after))
+    return ordered, result
+
+
+def _place(work: Work, model: Model, target: str) -> tuple[Model, Placement]:
+    """A copy of `model` with a plan in it, made for the scratch of `target`'s kernels."""
+    model = copy_model(model)
+    placing = model_problem(model, work.rule, work.scratch(target))
+    if placing.problem not in work.placements:
+        work.tell("placing tensors")
+        work.placements[placing.problem] = _solve(work.options, placing.problem)
+    placement = work.placements[placing.problem]
+    apply_plan(model, placing.tensors, placement.offsets)
+    return model, placement
+
+
+def _solve(options: Options, problem: Problem) -> Placement:
+    if options.plan == "pingpong":
+        from arenafit.memory.pingpong import pingpong
+
+        return pingpong(problem)
+    from arenafit.memory.placement import solve_stock
+
+    return solve_stock(problem, seconds=options.seconds)
