@@ -103,7 +103,8 @@ def test_a_program_runs_all_of_its_tests_and_ends_well(run: Run, cpu: Cpu, name:
 
 def test_a_loop_of_known_length_is_counted_exactly(run: Run, cpu: Cpu):
     report = run(PROGRAMS["device"], cpu)
-    assert report.outcome("a_loop_of_2000_instructions_is_counted").instructions == 2000
+    assert report.outcome("a_loop_of_2001_instructions_is_counted").instructions == 2001
+    assert report.outcome("a_function_that_uses_no_stack_leaves_no_mark").instructions == 1
 
 
 def test_counts_are_the_same_on_every_run(run: Run, library: Library, cpu: Cpu, tmp_path: Path):

@@ -2,7 +2,7 @@
 //
 //   RUN name
 //   file:line: an expectation that failed
-//   TEST name PASS|FAIL ticks=N stack=BYTES
+//   TEST name PASS|FAIL instructions=N ticks=N stack=BYTES
 //   DONE passed=N failed=N
 #include "harness.h"
 
@@ -11,6 +11,7 @@ enum { kMostMessages = 5 };  // of one test
 static struct {
   int failures;  // expectations of the running test that did not hold
   bool measured;
+  uint64_t instructions;
   uint64_t ticks;
   uint32_t stack;
 } running;
@@ -81,7 +82,8 @@ void harness_expect_bytes(const void* expected, const void* actual, size_t count
 
 void harness_measured(uint32_t stack) {
   running.measured = true;
-  running.ticks += device_ticks();
+  running.instructions += device_clock_instructions();
+  running.ticks += device_clock_ticks();
   if (stack > running.stack) running.stack = stack;
 }
 
@@ -97,20 +99,22 @@ int main(void) {
     device_print("\n");
     running.failures = 0;
     running.measured = false;
+    running.instructions = 0;
     running.ticks = 0;
     running.stack = 0;
 
-    device_ticks_reset();
+    device_clock_reset();
     device_stack_paint();
-    device_ticks_start();
+    device_clock_start();
     test->body();
-    device_ticks_stop();
+    device_clock_stop();
     const uint32_t stack = device_stack_used();
     if (!running.measured) harness_measured(stack);
 
     device_print("TEST ");
     device_print(test->name);
     device_print(running.failures == 0 ? " PASS" : " FAIL");
+    print_field(" instructions=", (int64_t)running.instructions);
     print_field(" ticks=", (int64_t)running.ticks);
     print_field(" stack=", running.stack);
     device_print("\n");

@@ -46,9 +46,9 @@ typedef struct {
 // or break inside.
 #define MEASURE                                                                      \
   for (bool harness_once =                                                           \
-           (device_ticks_reset(), device_stack_paint(), device_ticks_start(), true); \
+           (device_clock_reset(), device_stack_paint(), device_clock_start(), true); \
        harness_once;                                                                 \
-       harness_once = (device_ticks_stop(), harness_measured(device_stack_used()), false))
+       harness_once = (device_clock_stop(), harness_measured(device_stack_used()), false))
 
 void harness_expect(bool holds, const char* condition, const char* file, int line);
 void harness_expect_eq(int64_t expected, int64_t actual, const char* what, const char* file,

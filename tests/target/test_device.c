@@ -22,24 +22,40 @@ TEST(bss_is_zero) {
 
 TEST(constructors_ran_after_data_was_there) { EXPECT_EQ(0x12345678, constructed); }
 
-TEST(a_loop_of_2000_instructions_is_counted) {
+TEST(a_loop_of_2001_instructions_is_counted) {
   MEASURE { __asm__ volatile("mov r0, #1000\n 1: subs r0, r0, #1\n bne 1b\n" : : : "r0", "cc"); }
+}
+
+static int64_t instructions_of_a_loop(uint32_t rounds) {
+  device_clock_reset();
+  device_clock_start();
+  __asm__ volatile("1: subs %0, %0, #1\n nop\n bne 1b\n" : "+r"(rounds) : : "cc");
+  device_clock_stop();
+  return (int64_t)device_clock_instructions();
+}
+
+TEST(each_instruction_counts_wherever_in_a_tick_it_falls) {
+  const int64_t one = instructions_of_a_loop(1);
+  for (uint32_t rounds = 2; rounds < 130; rounds++) {
+    EXPECT_EQ(one + 3 * (rounds - 1), instructions_of_a_loop(rounds));
+  }
 }
 
 TEST(the_clock_goes_on_counting_past_its_24_bits) {
   volatile uint32_t* const reload = (volatile uint32_t*)0xE000E014u;
-  device_ticks_reset();
+  device_clock_reset();
   *reload = 99;  // a first round of 100 ticks: a whole one takes seconds
-  device_ticks_start();
+  device_clock_start();
   for (volatile int i = 0; i < 50; i++) {
   }
   *reload = 0xFFFFFF;
   __asm__ volatile("ldr r0, =100000\n 1: subs r0, r0, #1\n bne 1b\n" : : : "r0", "cc");
-  device_ticks_stop();
-  const uint64_t ticks = device_ticks();
+  device_clock_stop();
+  const uint64_t ticks = device_clock_ticks();
   EXPECT(ticks > (1u << 24) + 200000 / 40 - 100);
   EXPECT(ticks < (1u << 24) + 200000 / 31 + 100);
-  device_ticks_reset();
+  device_clock_reset();
+  device_clock_start();
 }
 
 __attribute__((noinline)) static uint8_t touch_stack(size_t bytes) {

@@ -165,7 +165,9 @@ def section_sizes(path: Path) -> Sizes:
 
 
 def _architecture(cpu: Cpu) -> list[str]:
-    return ["-mthumb", f"-mcpu={cpu.name}", *cpu.flags]
+    instructions, ticks = cpu.clock
+    defines = [f"-DCLOCK_INSTRUCTIONS={instructions}", f"-DCLOCK_TICKS={ticks}"]
+    return ["-mthumb", f"-mcpu={cpu.name}", *cpu.flags, *defines]
 
 
 def _memory_script(cpu: Cpu) -> str:

@@ -28,7 +28,7 @@ class Cpu:
     board: str
     region: str  # the board's region of RAM that lies at 0x20000000
     code_bytes: int | None  # None: the board's flash
-    instructions_per_tick: float  # of SysTick at the core clock, with -icount shift=0
+    clock: tuple[int, int]  # so many instructions take so many ticks of SysTick, -icount shift=0
 
     @property
     def memory(self) -> Memory:
@@ -50,7 +50,7 @@ _ALL = (
         board="arduino-nano-33-ble-sense",
         region="RAM",
         code_bytes=None,
-        instructions_per_tick=40,
+        clock=(40, 1),
     ),
     Cpu(
         name="cortex-m7",
@@ -59,7 +59,7 @@ _ALL = (
         board="stm32f746g-disco",
         region="DTCM 64 KiB + SRAM1 240 KiB + SRAM2 16 KiB from 0x20000000",
         code_bytes=None,
-        instructions_per_tick=40,
+        clock=(40, 1),
     ),
     Cpu(
         name="cortex-m55",
@@ -68,7 +68,7 @@ _ALL = (
         board="corstone-300-an547",
         region="DTCM at 0x20000000",
         code_bytes=512 * 1024,  # ITCM (AN547, memory map)
-        instructions_per_tick=31.25,
+        clock=(125, 4),
     ),
 )
 

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from target.cpus import Cpu
@@ -45,7 +45,7 @@ _FVP_OPTIONS = (
 )
 
 _RUN = re.compile(r"RUN (\w+)")
-_TEST = re.compile(r"TEST (\w+) (PASS|FAIL) ticks=(\d+) stack=(\d+)")
+_TEST = re.compile(r"TEST (\w+) (PASS|FAIL) instructions=(\d+) ticks=(\d+) stack=(\d+)")
 _DONE = re.compile(r"DONE passed=(\d+) failed=(\d+)")
 
 
@@ -55,8 +55,8 @@ class Outcome:
 
     name: str
     status: str  # passed | failed | crashed | timed out
-    ticks: int | None  # of SysTick; None where the test did not come to its end
-    instructions: int | None  # to within one tick; None also where nobody counts them
+    instructions: int | None  # None where the test did not come to its end, or none are counted
+    ticks: int | None  # of SysTick
     stack: int | None  # bytes, the high-water mark
     messages: tuple[str, ...]  # what was printed while it ran
 
@@ -102,7 +102,7 @@ def run_in_qemu(elf: Path, cpu: Cpu, *, timeout: float = 60) -> Report:
     command = ["qemu-system-arm", "-M", cpu.machine, "-kernel", str(elf)]
     command += ["-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"]
     command += ["-semihosting-config", "enable=on,target=native"]
-    return _run(command, cpu.instructions_per_tick, timeout)
+    return _run(command, timeout)
 
 
 def find_fvp() -> str | None:
@@ -119,12 +119,12 @@ def run_in_fvp(elf: Path, fvp: str, *, timeout: float = 300) -> Report:
     Its clock counts time that Arm's model makes up; instructions are not known.
     """
     options = [word for option in _FVP_OPTIONS for word in ("-C", option)]
-    return _run([fvp, *options, "-a", str(elf)], None, timeout)
+    report = _run([fvp, *options, "-a", str(elf)], timeout)
+    outcomes = tuple(replace(outcome, instructions=None) for outcome in report.outcomes)
+    return replace(report, outcomes=outcomes)
 
 
-def read_report(
-    lines: Sequence[str], exit_code: int | None, instructions_per_tick: float | None
-) -> Report:
+def read_report(lines: Sequence[str], exit_code: int | None) -> Report:
     """What a program printed, by test.
 
     A test that began and did not end has crashed, or run out of time if `exit_code` is None.
@@ -141,9 +141,8 @@ def read_report(
             name, messages = begun[1], []
         elif (ended := _TEST.fullmatch(line)) and ended[1] == name:
             status = "passed" if ended[2] == "PASS" else "failed"
-            ticks, stack = int(ended[3]), int(ended[4])
-            count = None if instructions_per_tick is None else round(ticks * instructions_per_tick)
-            outcomes.append(Outcome(ended[1], status, ticks, count, stack, tuple(messages)))
+            figures = int(ended[3]), int(ended[4]), int(ended[5])
+            outcomes.append(Outcome(ended[1], status, *figures, tuple(messages)))
             name, messages = None, []
         elif done := _DONE.fullmatch(line):
             complete = name is None and int(done[1]) + int(done[2]) == len(outcomes)
@@ -154,7 +153,7 @@ def read_report(
     return Report(tuple(outcomes), complete, exit_code, tuple(lines))
 
 
-def _run(command: list[str], instructions_per_tick: float | None, timeout: float) -> Report:
+def _run(command: list[str], timeout: float) -> Report:
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -166,4 +165,4 @@ def _run(command: list[str], instructions_per_tick: float | None, timeout: float
             output, _ = process.communicate()
             status = None
     lines = output.decode("utf-8", "replace").splitlines()
-    return read_report(lines, status, instructions_per_tick)
+    return read_report(lines, status)

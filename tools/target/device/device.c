@@ -11,10 +11,8 @@
 #define ICSR REGISTER(0xE000ED04u)
 #define CFSR REGISTER(0xE000ED28u)
 
-#define SYST_LAST 0xFFFFFFu  // the counter has 24 bits and counts down
-// The core clock even while stopped: QEMU rescales the count when the clock is another.
-#define SYST_CSR_STOP (1u << 2)
-#define SYST_CSR_RUN (SYST_CSR_STOP | 1u << 1 | 1u)  // interrupt, enable
+#define SYST_CSR_STOP (1u << 2)  // the core clock even while stopped, or QEMU rescales the count
+#define SYST_TICKS (1u << 24)    // of a round; the counter counts them down
 
 // The exception could not push its frame: STKOF, STKERR, MSTKERR.
 #define CFSR_NO_FRAME (1u << 20 | 1u << 12 | 1u << 4)
@@ -46,27 +44,57 @@ void* _sbrk(ptrdiff_t bytes) {
 
 // --- clock ------------------------------------------------------------------------------------
 
+//
+// A tick is worth many instructions, and yet the count is exact. With t = floor((a x + b) / n)
+// ticks after x instructions, where a = CLOCK_TICKS and n = CLOCK_INSTRUCTIONS, n readings that are
+// c instructions apart, a c prime to n, add up to
+//
+//   sum over i < n of floor((a x + b + a c i) / n) = a x + constant
+//
+// because the a c i leave each remainder of n once (Hermite's identity). device_clock_stop() takes
+// these readings, with c = 7; the constant is what comes out when there is nothing in between.
+// Should the counter wrap just while they are taken, one chance in 10^5 or less, the figure is
+// wrong.
+
 static volatile uint32_t wraps;
+volatile uint32_t device_clock_samples;
 
 void device_tick_wrapped(void) { wraps++; }
 
-void device_ticks_reset(void) {
+static void set_to_zero(void) {
   SYST_CSR = SYST_CSR_STOP;
-  SYST_RVR = SYST_LAST;
-  SYST_CVR = 0;  // any write: the first tick loads SYST_LAST
+  SYST_RVR = SYST_TICKS - 1;
+  SYST_CVR = 0;  // any write; the first tick loads the last value of a round
   wraps = 0;
 }
 
-void device_ticks_start(void) { SYST_CSR = SYST_CSR_RUN; }
-
-void device_ticks_stop(void) { SYST_CSR = SYST_CSR_STOP; }
-
-uint64_t device_ticks(void) {
-  // 0 stands for a clock that has not reached its first tick, and for the last tick of a round.
-  const uint32_t left = SYST_CVR;
-  const uint32_t within = left == 0 ? 0 : SYST_LAST - left + 1;
-  return (uint64_t)wraps * (SYST_LAST + 1) + within;
+// n times the ticks: the samples are what is missing to full rounds, modulo 2^32.
+static uint64_t sum_of_ticks(void) {
+  const uint32_t round = CLOCK_INSTRUCTIONS * SYST_TICKS;
+  return (uint64_t)wraps * round + (uint32_t)(round + device_clock_samples);
 }
+
+static uint64_t sum_of_nothing(void) {
+  static uint64_t sum;
+  if (sum == 0) {
+    set_to_zero();
+    device_clock_start();
+    device_clock_stop();
+    sum = sum_of_ticks();
+  }
+  return sum;
+}
+
+void device_clock_reset(void) {
+  sum_of_nothing();
+  set_to_zero();
+}
+
+uint64_t device_clock_instructions(void) {
+  return (sum_of_ticks() - sum_of_nothing()) / CLOCK_TICKS;
+}
+
+uint64_t device_clock_ticks(void) { return sum_of_ticks() / CLOCK_INSTRUCTIONS; }
 
 // --- faults -----------------------------------------------------------------------------------
 

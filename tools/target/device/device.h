@@ -8,16 +8,22 @@
 extern "C" {
 #endif
 
+// The clock: SysTick at the core clock. In QEMU with -icount shift=0, CLOCK_TICKS of its ticks are
+// CLOCK_INSTRUCTIONS instructions (cpus.py defines both).
+
 // Stops the clock and sets it to 0.
-void device_ticks_reset(void);
+void device_clock_reset(void);
 
 // Start and stop the clock. These two use no stack.
-void device_ticks_start(void);
-void device_ticks_stop(void);
+void device_clock_start(void);
+void device_clock_stop(void);
 
-// Ticks of the core clock's SysTick while it ran, rounded down. In QEMU with -icount shift=0 a
-// tick is a fixed number of instructions (cpus.py has it). Read it while the clock is stopped.
-uint64_t device_ticks(void);
+// Instructions between start and stop, those two calls not counted. Exact in QEMU, elsewhere
+// without meaning.
+uint64_t device_clock_instructions(void);
+
+// The same in ticks, with the time that the calls took.
+uint64_t device_clock_ticks(void);
 
 // Paints the stack below the caller.
 void device_stack_paint(void);

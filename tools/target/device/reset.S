@@ -11,6 +11,7 @@
   .set PAINT, 0xC5C5C5C5
   .set CPACR, 0xE000ED88
   .set MPU_CTRL, 0xE000ED94
+  .set SYST_CVR, 0xE000E018
 
   .section .vectors, "a"
   .word __handler_stack_top
@@ -78,6 +79,44 @@ reset:
 fault:
   mrs r0, psp
   b device_fault
+
+/* void device_clock_start(void): comes back after the first tick, when the counter is not 0. */
+  .global device_clock_start
+  .thumb_func
+  .type device_clock_start, %function
+device_clock_start:
+  ldr r1, =SYST_CVR
+  movs r0, #7 /* CSR: core clock, interrupt, enable */
+  str r0, [r1, #-8]
+1:
+  ldr r0, [r1]
+  cmp r0, #0
+  beq 1b
+  bx lr
+
+/* void device_clock_stop(void): device_clock_samples = -sum of CLOCK_INSTRUCTIONS readings of the
+ * counter, one every 7 instructions. device.c says what that is good for.
+ */
+  .global device_clock_stop
+  .thumb_func
+  .type device_clock_stop, %function
+device_clock_stop:
+  ldr r1, =SYST_CVR
+  movs r0, #0
+  movs r3, #CLOCK_INSTRUCTIONS
+1:
+  ldr r2, [r1]
+  subs r0, r0, r2
+  nop
+  nop
+  nop
+  subs r3, r3, #1
+  bne 1b
+  movs r2, #4 /* CSR: the core clock even while stopped, or QEMU rescales the count */
+  str r2, [r1, #-8]
+  ldr r1, =device_clock_samples
+  str r0, [r1]
+  bx lr
 
 /* void device_stack_paint(void): a C loop would become memset, and paint over itself. */
   .global device_stack_paint
