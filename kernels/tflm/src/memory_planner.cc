@@ -4,6 +4,7 @@
 #include "log.h"
 
 namespace arenafit {
+namespace tflm {
 
 namespace {
 
@@ -129,4 +130,5 @@ void MemoryPlanner::PrintMemoryPlan() {
 }
 #endif
 
+}  // namespace tflm
 }  // namespace arenafit

@@ -3,6 +3,7 @@
 #include "log.h"
 
 namespace arenafit {
+namespace tflm {
 
 TfLiteStatus OfflineMemoryPlanner::Init(unsigned char*, int) {
   count_ = 0;
@@ -51,4 +52,5 @@ TfLiteStatus OfflineMemoryPlanner::GetOffsetForBuffer(int index, int* offset) {
   return kTfLiteOk;
 }
 
+}  // namespace tflm
 }  // namespace arenafit

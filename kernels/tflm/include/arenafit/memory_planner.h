@@ -24,6 +24,7 @@
 #include "tensorflow/lite/micro/memory_planner/micro_memory_planner.h"
 
 namespace arenafit {
+namespace tflm {
 
 class MemoryPlanner final : public MicroMemoryPlanner {
  public:
@@ -31,6 +32,7 @@ class MemoryPlanner final : public MicroMemoryPlanner {
   static constexpr size_t kBytesPerBuffer = sizeof(arenafit_request);
 
   explicit MemoryPlanner(PlanBytes plan = {}) : plan_(plan) {}
+  MemoryPlanner(const void* plan, size_t size) : plan_{plan, size} {}
   ~MemoryPlanner() override {}
 
   // The plan for the next model, where several share one allocator.
@@ -56,6 +58,10 @@ class MemoryPlanner final : public MicroMemoryPlanner {
 
   TF_LITE_REMOVE_VIRTUAL_DELETE
 };
+
+}  // namespace tflm
+
+using tflm::MemoryPlanner;
 
 }  // namespace arenafit
 

@@ -16,6 +16,7 @@
 #include "tensorflow/lite/micro/memory_planner/micro_memory_planner.h"
 
 namespace arenafit {
+namespace tflm {
 
 class OfflineMemoryPlanner final : public MicroMemoryPlanner {
  public:
@@ -40,6 +41,10 @@ class OfflineMemoryPlanner final : public MicroMemoryPlanner {
 
   TF_LITE_REMOVE_VIRTUAL_DELETE
 };
+
+}  // namespace tflm
+
+using tflm::OfflineMemoryPlanner;
 
 }  // namespace arenafit
 

@@ -1,18 +1,16 @@
-// TFLM's names, in whichever namespace this TFLM has them.
-//
-// Until October 2026 its classes were in tflite:: and its C structs in no namespace; then both
-// moved to tflite::micro::. Within namespace arenafit they are used unqualified, which finds them
-// there or here.
+// TFLM's names, in whichever namespace this TFLM has them; see arenafit/tflm_compat.h.
 #ifndef ARENAFIT_TFLM_NAMES_H_
 #define ARENAFIT_TFLM_NAMES_H_
 
 namespace tflite {
-namespace micro {}
+namespace micro {}  // namespace micro
 }  // namespace tflite
 
 namespace arenafit {
-using namespace ::tflite;
-using namespace ::tflite::micro;
+namespace tflm {
+using namespace tflite;         // NOLINT(build/namespaces)
+using namespace tflite::micro;  // NOLINT(build/namespaces)
+}  // namespace tflm
 }  // namespace arenafit
 
 #endif  // ARENAFIT_TFLM_NAMES_H_
