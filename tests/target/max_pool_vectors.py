@@ -17,7 +17,7 @@ CASES: dict[str, tuple[DType, tuple[int, ...], dict[str, Any]]] = {
     "odd": (DType.INT8, (2, 9, 7, 21), {"kernel": 3, "stride": 2, "padding": "SAME"}),
     "padded": (DType.INT8, (1, 9, 8, 24), {"kernel": 3, "stride": 1, "padding": "SAME"}),
     "clamped": (DType.INT8, (1, 8, 8, 5), {"kernel": (3, 1), "activation": "RELU"}),
-    "wide": (DType.INT16, (1, 9, 9, 18), {"kernel": 3, "stride": 2, "padding": "SAME"}),
+    "wide": (DType.INT16, (1, 9, 9, 19), {"kernel": 3, "stride": 2, "padding": "SAME"}),
     "real": (DType.FLOAT32, (1, 8, 7, 6), {"stride": 1, "activation": "RELU6"}),
 }
 

@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+#if defined(__ARM_FEATURE_MVE)
+#include <arm_mve.h>
+#elif defined(__ARM_FEATURE_SIMD32)
+#include <arm_acle.h>
+#endif
+
 /* ---- options and checks -------------------------------------------------------------------- */
 
 enum { kWords = ARENAFIT_MAX_POOL_2D_OPTIONS_SIZE / 4, kVersion = 1 };
@@ -162,23 +168,135 @@ arenafit_status arenafit_max_pool_2d_check_overlap(
 
 /* ---- kernels ------------------------------------------------------------------------------- */
 
-/* A block of maxima. */
+/* A block of maxima. What lies beyond the channels in use is of no account. */
 typedef union {
   int8_t s8[ARENAFIT_MAX_POOL_BLOCK];
   int16_t s16[ARENAFIT_MAX_POOL_BLOCK];
   float f32[ARENAFIT_MAX_POOL_BLOCK];
+  uint32_t words[ARENAFIT_MAX_POOL_BLOCK]; /* the same bytes, for lanes of them */
 } block;
 
 /* What depends on the element type; `count` channels each time. Comparisons are written as
  * std::max and std::min make them, which settles what becomes of NaN and of -0.0. */
 typedef struct {
   size_t size;                                                   /* bytes an element */
-  void (*start)(block* maxima, int32_t count);                   /* the lowest value */
+  void (*start)(block* maxima);                                  /* the lowest value */
   void (*fold)(block* maxima, const void* pixel, int32_t count); /* one more pixel */
   void (*clamp)(block* maxima, const arenafit_range* to, int32_t count);
 } element;
 
-static void start_s8(block* maxima, int32_t count) { memset(maxima->s8, INT8_MIN, (size_t)count); }
+static void start_s8(block* maxima) { memset(maxima->s8, INT8_MIN, sizeof maxima->s8); }
+
+static void start_s16(block* maxima) {
+  for (int32_t i = 0; i < ARENAFIT_MAX_POOL_BLOCK; ++i) {
+    maxima->s16[i] = INT16_MIN;
+  }
+}
+
+static void start_f32(block* maxima) {
+  for (int32_t i = 0; i < ARENAFIT_MAX_POOL_BLOCK; ++i) {
+    maxima->f32[i] = -0x1.fffffep127F; /* -FLT_MAX */
+  }
+}
+
+#if defined(__ARM_FEATURE_MVE)
+
+static void fold_s8(block* maxima, const void* pixel, int32_t count) {
+  const int8x16_t values = vldrbq_z_s8(pixel, vctp8q((uint32_t)count));
+  vst1q_s8(maxima->s8, vmaxq_s8(vld1q_s8(maxima->s8), values));
+}
+
+static void clamp_s8(block* maxima, const arenafit_range* to, int32_t count) {
+  (void)count;
+  const int8x16_t min = vdupq_n_s8((int8_t)to->s32.min), max = vdupq_n_s8((int8_t)to->s32.max);
+  vst1q_s8(maxima->s8, vminq_s8(vmaxq_s8(vld1q_s8(maxima->s8), min), max));
+}
+
+static void fold_s16(block* maxima, const void* pixel, int32_t count) {
+  const int16_t* values = pixel;
+  for (int32_t i = 0; i < count; i += 8) {
+    const int16x8_t more = vldrhq_z_s16(values + i, vctp16q((uint32_t)(count - i)));
+    vst1q_s16(maxima->s16 + i, vmaxq_s16(vld1q_s16(maxima->s16 + i), more));
+  }
+}
+
+static void clamp_s16(block* maxima, const arenafit_range* to, int32_t count) {
+  const int16x8_t min = vdupq_n_s16((int16_t)to->s32.min), max = vdupq_n_s16((int16_t)to->s32.max);
+  for (int32_t i = 0; i < count; i += 8) {
+    const int16x8_t values = vld1q_s16(maxima->s16 + i);
+    vst1q_s16(maxima->s16 + i, vminq_s16(vmaxq_s16(values, min), max));
+  }
+}
+
+#elif defined(__ARM_FEATURE_SIMD32)
+
+/* Four bytes or two halfwords at a time: the subtraction leaves in the GE flags which lanes of
+ * `a` are no less than those of `b`, and __sel picks by them. */
+typedef uint32_t (*choice)(uint32_t a, uint32_t b);
+
+static inline uint32_t max_s8x4(uint32_t a, uint32_t b) {
+  (void)__ssub8((int8x4_t)a, (int8x4_t)b);
+  return (uint32_t)__sel((uint8x4_t)a, (uint8x4_t)b);
+}
+
+static inline uint32_t min_s8x4(uint32_t a, uint32_t b) {
+  (void)__ssub8((int8x4_t)a, (int8x4_t)b);
+  return (uint32_t)__sel((uint8x4_t)b, (uint8x4_t)a);
+}
+
+static inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
+  (void)__ssub16((int16x2_t)a, (int16x2_t)b);
+  return (uint32_t)__sel((uint8x4_t)a, (uint8x4_t)b);
+}
+
+static inline uint32_t min_s16x2(uint32_t a, uint32_t b) {
+  (void)__ssub16((int16x2_t)a, (int16x2_t)b);
+  return (uint32_t)__sel((uint8x4_t)b, (uint8x4_t)a);
+}
+
+static inline void fold_words(block* maxima, const void* pixel, size_t bytes, choice max) {
+  const unsigned char* source = pixel;
+  size_t word = 0;
+  for (; 4 * word + 4 <= bytes; ++word) {
+    uint32_t values;
+    memcpy(&values, source + 4 * word, sizeof values);
+    maxima->words[word] = max(maxima->words[word], values);
+  }
+  if (4 * word < bytes) {
+    uint32_t values = 0;
+    memcpy(&values, source + 4 * word, bytes - 4 * word);
+    maxima->words[word] = max(maxima->words[word], values);
+  }
+}
+
+static inline void clamp_words(block* maxima, size_t bytes, uint32_t low, uint32_t high, choice max,
+                               choice min) {
+  for (size_t word = 0; 4 * word < bytes; ++word) {
+    maxima->words[word] = min(max(maxima->words[word], low), high);
+  }
+}
+
+static void fold_s8(block* maxima, const void* pixel, int32_t count) {
+  fold_words(maxima, pixel, (size_t)count, max_s8x4);
+}
+
+static void clamp_s8(block* maxima, const arenafit_range* to, int32_t count) {
+  const uint32_t low = (uint8_t)to->s32.min * 0x01010101u;
+  const uint32_t high = (uint8_t)to->s32.max * 0x01010101u;
+  clamp_words(maxima, (size_t)count, low, high, max_s8x4, min_s8x4);
+}
+
+static void fold_s16(block* maxima, const void* pixel, int32_t count) {
+  fold_words(maxima, pixel, 2 * (size_t)count, max_s16x2);
+}
+
+static void clamp_s16(block* maxima, const arenafit_range* to, int32_t count) {
+  const uint32_t low = (uint16_t)to->s32.min * 0x00010001u;
+  const uint32_t high = (uint16_t)to->s32.max * 0x00010001u;
+  clamp_words(maxima, 2 * (size_t)count, low, high, max_s16x2, min_s16x2);
+}
+
+#else
 
 static void fold_s8(block* maxima, const void* pixel, int32_t count) {
   const int8_t* values = pixel;
@@ -192,12 +310,6 @@ static void clamp_s8(block* maxima, const arenafit_range* to, int32_t count) {
   for (int32_t i = 0; i < count; ++i) {
     const int8_t value = maxima->s8[i] < min ? min : maxima->s8[i];
     maxima->s8[i] = max < value ? max : value;
-  }
-}
-
-static void start_s16(block* maxima, int32_t count) {
-  for (int32_t i = 0; i < count; ++i) {
-    maxima->s16[i] = INT16_MIN;
   }
 }
 
@@ -216,11 +328,7 @@ static void clamp_s16(block* maxima, const arenafit_range* to, int32_t count) {
   }
 }
 
-static void start_f32(block* maxima, int32_t count) {
-  for (int32_t i = 0; i < count; ++i) {
-    maxima->f32[i] = -0x1.fffffep127F; /* -FLT_MAX */
-  }
-}
+#endif
 
 static void fold_f32(block* maxima, const void* pixel, int32_t count) {
   const float* values = pixel;
@@ -271,11 +379,13 @@ static void pool(const arenafit_max_pool_2d_params* params, const element* type,
         for (int32_t channel = 0; channel < channels; channel += ARENAFIT_MAX_POOL_BLOCK) {
           const int32_t left = channels - channel;
           const int32_t count = left < ARENAFIT_MAX_POOL_BLOCK ? left : ARENAFIT_MAX_POOL_BLOCK;
-          const unsigned char* source = image + (size_t)channel * type->size;
-          type->start(&maxima, count);
-          for (int32_t y = rows.first; y < rows.end; ++y) {
-            for (int32_t x = columns.first; x < columns.end; ++x) {
-              type->fold(&maxima, source + (size_t)y * row + (size_t)x * pixel, count);
+          const unsigned char* line = image + (size_t)rows.first * row +
+                                      (size_t)columns.first * pixel + (size_t)channel * type->size;
+          type->start(&maxima);
+          for (int32_t y = rows.first; y < rows.end; ++y, line += row) {
+            const unsigned char* source = line;
+            for (int32_t x = columns.first; x < columns.end; ++x, source += pixel) {
+              type->fold(&maxima, source, count);
             }
           }
           type->clamp(&maxima, &params->clamp, count);
