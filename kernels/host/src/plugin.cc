@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "arenafit/memory_planner.h"
+#include "arenafit/offline_memory_planner.h"
 #include "arenafit/register_ops.h"
 #include "recording_planner.h"
 #include "self_test.h"
@@ -46,6 +47,9 @@ using Memory = std::unique_ptr<uint8_t, Freed>;
 
 constexpr size_t kAlignment = 64;
 
+// Which planner a run has; with that of the self-test goes its operator.
+enum Planner { kSelfTestPlanner = 0, kMemoryPlanner = 1, kOfflineMemoryPlanner = 2 };
+
 Memory Allocate(size_t bytes) {
   const size_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   return Memory(static_cast<uint8_t*>(std::aligned_alloc(kAlignment, whole)));
@@ -54,16 +58,16 @@ Memory Allocate(size_t bytes) {
 // A model in an interpreter of the wheel's, with a planner of ours.
 class Run {
  public:
-  // Copies `model`, and `plan`, the content of its metadata ARENAFIT_PLAN_METADATA.
-  bool Start(const uint8_t* model, size_t model_bytes, const uint8_t* plan, size_t plan_bytes,
-             size_t arena_bytes, int variables, bool self_test) {
+  // Copies `model`. At `plan` in it is the content of its metadata ARENAFIT_PLAN_METADATA, as
+  // PlanInModel finds it: that needs TFLM's own headers.
+  bool Start(const uint8_t* model, size_t model_bytes, size_t plan, size_t plan_bytes,
+             size_t arena_bytes, int variables, Planner planner) {
     const Wheel& wheel = TheWheel();
     model_ = Copy(model, model_bytes);
-    plan_ = Copy(plan, plan_bytes);
     arena_ = Allocate(arena_bytes);
     resolver_ = Allocate(kObjectBytes);
     interpreter_ = Allocate(kObjectBytes);
-    if (!model_ || !plan_ || !arena_ || !resolver_ || !interpreter_) {
+    if (!model_ || !arena_ || !resolver_ || !interpreter_) {
       MicroPrintf("arenafit: no memory for an arena of %zu bytes", arena_bytes);
       return false;
     }
@@ -71,22 +75,25 @@ class Run {
     if (model_bytes >= sizeof root) {
       std::memcpy(&root, model, sizeof root);
     }
-    if (root < sizeof root || root > model_bytes - sizeof root) {
+    if (root < sizeof root || root > model_bytes - sizeof root || plan > model_bytes ||
+        plan_bytes > model_bytes - plan) {
       MicroPrintf("arenafit: not a model");
       return false;
     }
     auto* resolver = reinterpret_cast<Resolver*>(resolver_.get());
     wheel.construct_resolver(resolver);
-    if (!RegisterAll(resolver) ||
-        (self_test && !host::AddCustom(resolver, kSelfTest, RegisterSelfTest()))) {
+    if (!RegisterAll(resolver) || (planner == kSelfTestPlanner &&
+                                   !host::AddCustom(resolver, kSelfTest, RegisterSelfTest()))) {
       return false;
     }
-    if (self_test) {
-      recording_.emplace(&stacking_planner_);
-    } else {
-      planner_.emplace(plan_bytes > 0 ? plan_.get() : nullptr, plan_bytes);
-      recording_.emplace(&*planner_);
+    PlanBytes bytes;
+    if (plan_bytes > 0) {
+      bytes = {model_.get() + plan, plan_bytes};
     }
+    planner_.SetPlan(bytes);
+    offline_planner_.SetPlan(bytes);
+    MicroMemoryPlanner* const planners[] = {&self_test_planner_, &planner_, &offline_planner_};
+    recording_.emplace(planners[planner]);
     allocator_ = wheel.create_allocator(arena_.get(), arena_bytes, &*recording_);
     if (allocator_ == nullptr) {
       return false;
@@ -118,9 +125,10 @@ class Run {
     return copy;
   }
 
-  Memory model_, plan_, arena_, resolver_, interpreter_;
-  StackingPlanner stacking_planner_;
-  std::optional<MemoryPlanner> planner_;
+  Memory model_, arena_, resolver_, interpreter_;
+  StackingPlanner self_test_planner_;
+  MemoryPlanner planner_;
+  OfflineMemoryPlanner offline_planner_{PlanBytes()};
   std::optional<RecordingPlanner> recording_;
   Allocator* allocator_ = nullptr;
   bool constructed_ = false;
@@ -151,13 +159,13 @@ ARENAFIT_HOST bool arenafit_register_self_test(Resolver* resolver) {
 // Must come first, with dlopen's handle of the wheel's library; nullptr, or what is wrong.
 ARENAFIT_HOST const char* arenafit_host_open(void* wheel) { return arenafit::host::Open(wheel); }
 
-// nullptr where TFLM refuses the model; it says why in the log.
-ARENAFIT_HOST Run* arenafit_host_start(const uint8_t* model, size_t model_bytes,
-                                       const uint8_t* plan, size_t plan_bytes, size_t arena_bytes,
-                                       int variables, bool self_test) {
+// `planner` is a host::Planner. nullptr where TFLM refuses the model; it says why in the log.
+ARENAFIT_HOST Run* arenafit_host_start(const uint8_t* model, size_t model_bytes, size_t plan,
+                                       size_t plan_bytes, size_t arena_bytes, int variables,
+                                       int planner) {
   auto run = std::make_unique<Run>();
-  const bool started =
-      run->Start(model, model_bytes, plan, plan_bytes, arena_bytes, variables, self_test);
+  const bool started = run->Start(model, model_bytes, plan, plan_bytes, arena_bytes, variables,
+                                  static_cast<arenafit::host::Planner>(planner));
   return started ? run.release() : nullptr;
 }
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from arenafit.runtime.interface import Interface
-from arenafit.runtime.plugin import REGISTERERS, PlannedBuffer, Plugin, load
+from arenafit.runtime.plugin import PLANNERS, REGISTERERS, PlannedBuffer, Plugin, load
 from arenafit.runtime.tflm import Refused, Tflm
 
 if TYPE_CHECKING:
@@ -32,68 +32,75 @@ class PlannedTflm(Tflm):
 
     Args:
         registerers: none, or arenafit's: operators of others cannot be had here.
+        planner: ``arenafit``: arenafit::MemoryPlanner; ``offline``: OfflineMemoryPlanner, which
+            takes models with a plan alone.
 
     Raises:
         RuntimeUnavailable: the plugin cannot be made or loaded here.
     """
 
-    def __init__(self, registerers: Sequence[str] = ()) -> None:
+    def __init__(self, registerers: Sequence[str] = (), planner: str = "arenafit") -> None:
         foreign = sorted(set(registerers) - set(REGISTERERS))
         if foreign:
             raise ValueError(f"{', '.join(foreign)}: not with arenafit's planner")
         super().__init__(REGISTERERS)
         self._plugin = load()
-        self.oracle += " with arenafit's planner"
+        self._planner = PLANNERS[planner]
+        self.oracle += f" with arenafit's {'offline ' if planner == 'offline' else ''}planner"
 
-    def start(self, model: bytes, arena: int, variables: int) -> PlannedRun:
+    def start(self, model: bytes, arena: int) -> PlannedRun:
         """An interpreter after AllocateTensors(), in an arena of `arena` bytes.
 
         Raises:
             Refused: TFLM or the planner does not take the model; the log says why.
         """
-        interface, plan = self.describe(model), self._plan(model)
-        return PlannedRun(self._plugin, model, plan, arena, variables, interface)
+        variables = self._resource_variables(model)
+        run = self._plugin.start(
+            model, len(model), *self._plan(model), arena, variables, self._planner
+        )
+        if not run:
+            raise Refused("it does not start with arenafit's planner")
+        return PlannedRun(self._plugin, run, self.describe(model))
 
     def _create(self, model: bytes, variables: int, arena: int, mode: Any) -> Any:
         if mode == self._preserving:
             return super()._create(model, variables, arena, mode)
-        return self.start(model, arena, variables)
+        return self.start(model, arena)
 
-    def _plan(self, model: bytes) -> bytes:
-        """The plan for arenafit's planner; b"" where the model has none."""
+    def _plan(self, model: bytes) -> tuple[int, int]:
+        """Where in the file the plan for the planner is, and its size in bytes; 0: none.
+
+        Found as arenafit::PlanInModel does.
+        """
+        import numpy as np
+
+        start = np.frombuffer(model, np.uint8).ctypes.data
         root = self._schema.Model.GetRootAs(model, 0)
+        place = (0, 0)
         for index in range(root.MetadataLength()):
             entry = root.Metadata(index)
-            if entry.Name() == PLAN_METADATA:
-                data = root.Buffers(entry.Buffer())
-                return bytes(data.DataAsNumpy()) if data.DataLength() else b""
-        return b""
+            if entry.Name() == PLAN_METADATA and entry.Buffer() < root.BuffersLength():
+                buffer = root.Buffers(entry.Buffer())
+                if buffer.DataLength():
+                    data = buffer.DataAsNumpy()
+                    place = (data.ctypes.data - start, len(data))
+        return place
 
 
 class PlannedRun:
     """One interpreter; its methods are those of the wheel's `InterpreterWrapper`.
 
-    Raises:
-        Refused: TFLM or the planner does not take the model; the log says why.
+    Args:
+        plugin: what made it.
+        run: what `Plugin.start` gave.
+        interface: of its model.
     """
 
-    def __init__(
-        self,
-        plugin: Plugin,
-        model: bytes,
-        plan: bytes,
-        arena: int,
-        variables: int,
-        interface: Interface,
-    ) -> None:
-        self._plugin, self._interface = plugin, interface
-        self._run = plugin.start(model, len(model), plan, len(plan), arena, variables, False)
-        if not self._run:
-            raise Refused("it does not start with arenafit's planner")
+    def __init__(self, plugin: Plugin, run: int, interface: Interface) -> None:
+        self._plugin, self._run, self._interface = plugin, run, interface
 
     def __del__(self) -> None:
-        if getattr(self, "_run", None):
-            self._plugin.end(self._run)
+        self._plugin.end(self._run)
 
     @property
     def head(self) -> int:

@@ -11,6 +11,9 @@ from arenafit.errors import RuntimeUnavailable
 
 __all__ = ["REGISTERERS", "PlannedBuffer", "Plugin", "load", "open_library", "registerers"]
 
+PLANNERS = {"self-test": 0, "arenafit": 1, "offline": 2}
+"""What `Plugin.start` takes: enum Planner of plugin.cc."""
+
 REGISTERERS = ("arenafit_register_ops",)
 """Names that `registerers` returns; they mean nothing in a process that has not loaded it."""
 
@@ -32,8 +35,8 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {  # see kernels/host/src/plugin
         ctypes.c_void_p,
         [
             *(ctypes.c_char_p, ctypes.c_size_t),  # model
-            *(ctypes.c_char_p, ctypes.c_size_t),  # plan
-            *(ctypes.c_size_t, ctypes.c_int, ctypes.c_bool),  # arena, variables, self-test
+            *(ctypes.c_size_t, ctypes.c_size_t),  # where in it the plan is, and its bytes
+            *(ctypes.c_size_t, ctypes.c_int, ctypes.c_int),  # arena, variables, planner
         ],
     ),
     "end": (None, [ctypes.c_void_p]),

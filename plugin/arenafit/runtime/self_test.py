@@ -14,7 +14,7 @@ from pathlib import Path
 
 from arenafit.errors import ArenafitError
 from arenafit.graph import DType, Model, OpCode, Operator, Quantization, Subgraph, Tensor, save
-from arenafit.runtime.plugin import Plugin, open_library
+from arenafit.runtime.plugin import PLANNERS, Plugin, open_library
 
 __all__ = ["check", "model"]
 
@@ -50,7 +50,7 @@ def check(plugin: Plugin) -> str | None:
         return "the wheel's interpreter does not run the operator right"
     for planned in (False, True):
         data = model(planned)
-        run = plugin.start(data, len(data), b"", 0, _ARENA, 0, True)
+        run = plugin.start(data, len(data), 0, 0, _ARENA, 0, PLANNERS["self-test"])
         if not run:
             return "the plugin's interpreter does not start"
         buffers = [plugin.buffer(run, i) for i in range(plugin.buffers(run))]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Oracle", "Planner", "Session", "available", "unavailable_reason"]
 
 Oracle = Literal["tflm", "litert"]
-Planner = Literal["tflm", "arenafit"]
+Planner = Literal["tflm", "arenafit", "offline"]
 
 _PACKAGES = {"tflm": "tflite_micro", "litert": "ai_edge_litert"}
 _MESSAGE = 300  # characters of a reason that are passed on
@@ -64,8 +64,9 @@ class Session:
         timeout: seconds that one answer may take (an invocation, a measurement).
         registerers: C functions that register custom operators with TFLM's Python wrapper;
             `REGISTERERS`: arenafit's own, which the worker compiles at first use.
-        planner: ``tflm``: TFLM's greedy planner; ``arenafit``: arenafit's (with arenafit's
-            operators), for TFLM alone.
+        planner: ``tflm``: TFLM's greedy planner; ``arenafit``: arenafit::MemoryPlanner;
+            ``offline``: arenafit::OfflineMemoryPlanner. The last two are for TFLM alone, and
+            have arenafit's operators with them.
 
     Raises:
         RuntimeUnavailable: the oracle cannot run on this machine.

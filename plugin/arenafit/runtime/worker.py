@@ -95,10 +95,10 @@ def _backend(settings: dict[str, Any]) -> Any:
         from arenafit.runtime.litert import LiteRt
 
         return LiteRt()
-    if settings["planner"] == "arenafit":
+    if settings["planner"] != "tflm":
         from arenafit.runtime.planned import PlannedTflm
 
-        return PlannedTflm(settings["registerers"])
+        return PlannedTflm(settings["registerers"], settings["planner"])
     from arenafit.runtime.tflm import Tflm
 
     return Tflm(settings["registerers"])
