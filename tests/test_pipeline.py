@@ -306,3 +306,53 @@ def test_a_cpu_narrows_cmsis_nn_to_its_own_kernels() -> None:
     assert heads["cortex-m55"] < heads["cortex-m4"]  # MVE's 1x1 convolution goes by pixels
     with pytest.raises(UsageError, match="cpu"):
         arenafit.optimize(data, cpu="cortex-m0")
+
+
+def pooled() -> Model:
+    """The pool reads the largest tensor: in place it is free, in CMSIS-NN it is not."""
+    g = GraphBuilder(seed=15)
+    x = g.input((1, 32, 32, 4))
+    y = g.pool(g.conv(x, 16, kernel=3), 2)
+    g.output(g.conv(y, 4))
+    return g.model()
+
+
+@needs_tflm
+def test_both_planners_are_served_by_one_file() -> None:
+    from arenafit.memory.metadata import METADATA_NAME, decode
+
+    out, report = arenafit.optimize(save(mobilenet_like()), kernels="reference")
+    model = load(out)
+    [entry] = [e for e in model.metadata if e.name == METADATA_NAME]
+    assert entry.buffer.data is not None
+    assert decode(entry.buffer.data).head == report.after.head
+
+
+@needs_tflm
+def test_a_stale_plan_for_our_planner_does_not_survive_a_new_one() -> None:
+    from arenafit.memory.metadata import METADATA_NAME
+
+    planned, _ = arenafit.optimize(save(mobilenet_like()), kernels="any")
+    again, _ = arenafit.optimize(planned, kernels="reference")
+    assert sum(e.name == METADATA_NAME for e in load(again).metadata) == 1
+    greedy, _ = arenafit.optimize(planned, kernels="reference", plan="greedy")
+    assert greedy == planned  # dropping the plan would make it worse
+
+
+def own(report: object) -> bool:
+    return any(step.name == "inplace-max-pool" for step in report.passes)  # type: ignore[attr-defined]
+
+
+@needs_tflm
+def test_own_operators_are_used_for_the_own_runtime_and_only_where_they_save() -> None:
+    data = save(pooled())
+    _, stock = arenafit.optimize(data, runtime="stock")
+    out, ours = arenafit.optimize(data, runtime="arenafit")
+    assert not own(stock) and own(ours)
+    assert ours.after.head < stock.after.head
+    assert ours.verified.bit_exact is True and "arenafit" in ours.verified.oracle
+    assert any(op.code.custom == "ARENAFIT_MAX_POOL_2D" for op in load(out).main.operators)
+    _, off = arenafit.optimize(data, runtime="arenafit", disable="inplace-max-pool")
+    assert not own(off) and off.after.head == stock.after.head
+    _, reference = arenafit.optimize(data, runtime="arenafit", kernels="reference")
+    assert not own(reference)  # its own order is as good

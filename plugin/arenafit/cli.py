@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ What is tried, each switchable with --disable NAME:
   fold-constants, remove-identity, fold-pad, remove-dead, remove-unused-tensors, ...
                 the passes that clean the graph
   reorder       the operator order with the smallest peak
+  inplace-max-pool  (--runtime arenafit) max-pooling that may write over its input
   overlap       an operator's output written over its dying input, where the kernels allow it
 
 OUT is never larger in the arena than IN, and is compared with it bit for bit in the real
@@ -114,8 +115,9 @@ def _add_optimize(commands: argparse._SubParsersAction[_Parser]) -> None:
     add.add_argument(
         "--runtime",
         default="stock",
-        metavar="stock",
-        help="what OUT runs on; stock = unmodified TFLM (default)",
+        metavar="stock|arenafit",
+        help="what OUT runs on; stock = unmodified TFLM (default), arenafit = TFLM with "
+        "arenafit's operators and planner linked in",
     )
     add.add_argument(
         "--kernels",
@@ -310,17 +312,19 @@ def _limits(arguments: argparse.Namespace) -> dict[str, int | None]:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from arenafit.errors import RuntimeUnavailable
-    from arenafit.runtime import Session, unavailable_reason, verify
-    from arenafit.runtime.host import best_oracle
+    from arenafit.runtime import record, unavailable_reason
+    from arenafit.runtime.host import best_oracle, session_for
 
     first, second = _read(arguments.first), _read(arguments.second)
     oracle = best_oracle()
     if oracle is None:
         raise RuntimeUnavailable(f"nothing to verify with: {unavailable_reason()}")
-    with _progress() as progress, Session(oracle) as session:
+    with _progress() as progress, ExitStack() as stack:
         if progress is not None:
             progress("comparing byte by byte")
-        found = verify(session, first, second, inputs=arguments.inputs, steps=arguments.steps)
+        ours, theirs = (stack.enter_context(session_for(data, oracle)) for data in (first, second))
+        reference = record(ours, first, inputs=arguments.inputs, steps=arguments.steps)
+        found = reference.check(theirs, second)
     if found.bit_exact:
         steps = f" x {found.steps} invocations" if found.steps > 1 else ""
         graph = "" if found.plan_covered else " (the graph; LiteRT does not obey memory plans)"
@@ -336,13 +340,14 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from arenafit.graph import load
     from arenafit.report.figures import Arena
     from arenafit.report.inspect import format_inspection, inspect
-    from arenafit.runtime import Session, unavailable_reason
+    from arenafit.runtime import unavailable_reason
+    from arenafit.runtime.host import session_for
 
     data = _read(arguments.model)
     model = load(data)
     measured = None
     if arguments.kernels == "reference" and unavailable_reason() is None:
-        with Session() as session:
+        with session_for(data, "tflm") as session:
             taken = session.measure(data)
         measured = Arena(taken.head, taken.tail, taken.total, taken.startup, measured=True)
     seen = inspect(model, arguments.kernels, arguments.model.name, measured)

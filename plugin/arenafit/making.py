@@ -17,7 +17,13 @@ from arenafit.candidates import (
     scratch_rule,
 )
 from arenafit.graph import Model
-from arenafit.memory.build import OverlapRule, apply_plan, clear_plan, model_problem
+from arenafit.memory.build import (
+    OverlapRule,
+    apply_placement,
+    clear_plan,
+    drop_metadata,
+    model_problem,
+)
 from arenafit.memory.lifetimes import ScratchSizes
 from arenafit.memory.problem import Bytes, Placement, Problem
 from arenafit.options import STEPS, Options
@@ -72,7 +78,27 @@ def make_candidates(work: Work) -> list[Candidate]:
         if found and not any(step.name in COSTLY_PASSES for step in steps):
             break
         found += _planned(work, rewritten, steps)
+        if work.options.runtime == "arenafit":
+            found += _with_own_operators(work, rewritten, steps)
     return found
+
+
+def _with_own_operators(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
+    """As `_planned`, with arenafit's operators wherever they allow more than the builtin ones.
+
+    They are worth it only where they save bytes: the plainer candidates come first.
+    """
+    from arenafit.passes import inplace_max_pool
+
+    if "inplace-max-pool" in work.options.disable:
+        return []
+    model = copy_model(rewritten)
+    changed = inplace_max_pool.run(model, work.options.kernels)
+    if not changed:
+        return []
+    head = work.head(model)
+    own = [*steps, PassReport("inplace-max-pool", changed, head, head)]
+    return _planned(work, model, own)
 
 
 def _planned(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
@@ -120,6 +146,7 @@ def _rewrite(work: Work, costly: frozenset[str], steps: list[PassReport]) -> Mod
         head = after
 
     run_passes(model, work.options.disable - set(STEPS) | costly, watch)
+    drop_metadata(model)  # it is of the whole model as it was
     return model
 
 
@@ -150,7 +177,7 @@ def _place(work: Work, model: Model, target: str) -> tuple[Model, Placement]:
         work.tell("placing tensors")
         work.placements[placing.problem] = _solve(work.options, placing.problem)
     placement = work.placements[placing.problem]
-    apply_plan(model, placing.tensors, placement.offsets)
+    apply_placement(model, placing, placement)
     return model, placement
 
 

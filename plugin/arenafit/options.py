@@ -9,10 +9,14 @@ from arenafit.memory.variant import VARIANTS
 
 __all__ = ["KERNELS", "PLANS", "RUNTIMES", "STEPS", "Options"]
 
-RUNTIMES = ("stock",)  # "arenafit" comes with our kernels
+RUNTIMES = ("stock", "arenafit")
 KERNELS = ("any", "reference", "cmsis_nn")
 PLANS = ("optimal", "greedy", "pingpong")
-STEPS = ("reorder", "overlap")  # what --disable takes besides the names of the passes
+STEPS = (
+    "reorder",
+    "overlap",
+    "inplace-max-pool",
+)  # what --disable takes besides the names of the passes
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class Options:
     """How to optimise.
 
     Attributes:
-        runtime: what OUT will run on: "stock" is unmodified TFLM.
+        runtime: what OUT will run on: "stock" is unmodified TFLM, "arenafit" is TFLM with
+            arenafit's operators and memory planner linked in.
         kernels: the builtin kernels that OUT will meet; "any" is safe on all that we know.
         cpu: the CPU that CMSIS-NN is compiled for; it narrows what its kernels allow and
             take. None: safe on all.

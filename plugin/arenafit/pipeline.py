@@ -18,8 +18,9 @@ from arenafit.candidates import (
     candidate,
     overlap_rule,
 )
-from arenafit.errors import CheckFailed, ModelError
+from arenafit.errors import CheckFailed, ModelError, RuntimeUnavailable
 from arenafit.graph import Model, load, save
+from arenafit.graph.custom import has_own_operators
 from arenafit.making import Progress, Work, make_candidates
 from arenafit.memory.checker import check_plan, check_variables
 from arenafit.memory.problem import Bytes
@@ -59,7 +60,17 @@ def optimize(
         oracle = best_oracle()
         if oracle is not None:
             inputs = options.inputs if options.verify else None
-            host = stack.enter_context(Host(data, oracle, inputs, options.timeout))
+            own = has_own_operators(original)
+            host = stack.enter_context(
+                Host(
+                    data,
+                    oracle,
+                    inputs=inputs,
+                    timeout=options.timeout,
+                    own_original=own,
+                    own_runtime=own or options.runtime == "arenafit",
+                )
+            )
         stock = candidate("unchanged", original, TARGETS[options.kernels], options.cpu)
         stock.data = data
         work = Work(options, tell, original, stock)
@@ -96,7 +107,8 @@ def _first_no_worse(
 
 
 def _able(work: Work, host: Host | None) -> Host | None:
-    """`host`, unless it cannot run IN for want of custom operators that only the firmware has.
+    """`host`, unless it lacks what IN or OUT runs on: operators that only the firmware has, or
+    a compiler for arenafit's.
 
     Raises:
         ModelError: TFLM refuses IN, and no custom operator can be the reason.
@@ -104,7 +116,11 @@ def _able(work: Work, host: Host | None) -> Host | None:
     if host is None:
         return None
     try:
+        host.ready()
         host.original()
+    except RuntimeUnavailable as error:
+        work.notes.append(f"cannot be run on this host: {error}")
+        return None
     except ModelError as error:
         operators = [op for graph in work.original.subgraphs for op in graph.operators]
         custom = sorted({op.code.label for op in operators if op.name == "CUSTOM"})

@@ -9,9 +9,13 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-__all__ = ["MAX_EXTENT", "MAX_POOL_2D", "MaxPool2D"]
+from arenafit.graph.model import Model
+
+__all__ = ["MAX_EXTENT", "MAX_POOL_2D", "OWN_OPERATORS", "MaxPool2D", "has_own_operators"]
 
 MAX_POOL_2D = "ARENAFIT_MAX_POOL_2D"
+
+OWN_OPERATORS = frozenset({MAX_POOL_2D})
 
 MAX_EXTENT = 1 << 20  # of tensors, filters and strides; ARENAFIT_MAX_EXTENT in types.h
 
@@ -51,3 +55,10 @@ class MaxPool2D:
             return None
         fh, fw, sh, sw, ph, pw, low, high, overlap = words
         return cls((fh, fw), (sh, sw), (ph, pw), (low, high), overlap)
+
+
+def has_own_operators(model: Model) -> bool:
+    """True where `model` runs only with arenafit's operators linked in."""
+    return any(
+        op.code.custom in OWN_OPERATORS for graph in model.subgraphs for op in graph.operators
+    )

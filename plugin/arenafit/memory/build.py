@@ -7,18 +7,32 @@ added from the kernels' access orders.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
-from arenafit.graph.model import Model, Operator, Tensor
+from arenafit.errors import ModelError
+from arenafit.graph.model import Buffer, Metadata, Model, Operator, Tensor
 from arenafit.memory.access import PairOverlap
 from arenafit.memory.lifetimes import ScratchSizes, Timeline, called_subgraphs, timeline
-from arenafit.memory.problem import ALIGNMENT, ONLINE, Bytes, Overlap, Problem, Request, align
+from arenafit.memory.metadata import METADATA_NAME, encode
+from arenafit.memory.problem import (
+    ALIGNMENT,
+    ONLINE,
+    Bytes,
+    Overlap,
+    Placement,
+    Problem,
+    Request,
+    align,
+)
 
 __all__ = [
     "ModelProblem",
     "OverlapRule",
+    "apply_placement",
     "apply_plan",
     "clear_plan",
+    "drop_metadata",
     "model_problem",
     "tensor_pairs",
 ]
@@ -127,14 +141,27 @@ def apply_plan(model: Model, tensors: Sequence[Tensor], offsets: Sequence[Bytes]
     model.has_offline_plan = True
 
 
+def apply_placement(model: Model, placing: ModelProblem, placement: Placement) -> None:
+    """Write `placement` into the model for both planners: TFLM's own takes the tensors' offsets,
+    arenafit's the whole plan, scratch and declared overlaps included.
+
+    A plan too large for arenafit's format is written for TFLM alone.
+    """
+    apply_plan(model, placing.tensors, placement.offsets)
+    with suppress(ModelError):
+        blob = encode(placing.problem, placement)
+        model.metadata.append(Metadata(METADATA_NAME, Buffer(blob)))
+
+
+def drop_metadata(model: Model) -> None:
+    """Drop the plan for arenafit's planner alone."""
+    model.metadata = [entry for entry in model.metadata if entry.name != METADATA_NAME]
+
+
 def clear_plan(model: Model) -> None:
-    """Drop the model's offline plan: TFLM's own planner places everything."""
+    """Drop the model's plans, TFLM's and arenafit's: the planner places everything."""
     model.has_offline_plan = False
+    drop_metadata(model)
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.offline_offset = ONLINE
-
-
-def unplanned(problem: Problem) -> Problem:
-    """`problem` with every fixed offset freed."""
-    return replace(problem, requests=tuple(replace(r, fixed=ONLINE) for r in problem.requests))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from arenafit.errors import UsageError
 from arenafit.graph.model import Model
+from arenafit.memory.build import clear_plan
 from arenafit.passes import (
     fold_constants,
     fold_pad,
@@ -100,17 +101,10 @@ def run_passes(
         for step in steps:
             changed = step.run(model)
             if changed and step.extends_lifetimes:
-                _withdraw_plan(model)
+                clear_plan(model)
             if changed and watch is not None:
                 watch(step.name, changed, model)
             totals[step.name] += changed
         if sum(totals.values()) == before:
             break
     return [PassResult(name, changed) for name, changed in totals.items()]
-
-
-def _withdraw_plan(model: Model) -> None:
-    model.has_offline_plan = False
-    for subgraph in model.subgraphs:
-        for tensor in subgraph.tensors:
-            tensor.offline_offset = -1
