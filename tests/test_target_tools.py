@@ -158,7 +158,7 @@ def test_missing_tools_are_told_by_debians_names(tmp_path: Path, monkeypatch: py
 def test_without_tools_device_tests_are_skipped_but_fail_in_continuous_integration(
     tmp_path: Path, ci: str, status: int, word: str
 ):
-    one = "tests/test_target_qemu.py::test_a_program_that_hangs_is_stopped"
+    one = "tests/test_target_qemu.py::test_a_program_that_leaves_early_has_not_succeeded"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", one],
         cwd=ROOT,
