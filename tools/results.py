@@ -1,7 +1,8 @@
 """Optimise every model of a folder and write the results table, so that it stays true.
 
     ./run zoo                        prints the table over the model zoo
-    ./run zoo --write README.md      replaces the table between the markers in README.md
+    ./run zoo --write README.md      replaces picture and table between the markers in README.md
+    ./run zoo --check README.md      exit code 1 where README.md says something else
 
 The zoo is the folder in ARENAFIT_ZOO, or ../shared/zoo; --models names another one.
 Every figure is read from TFLM on this host, and every row was compared bit for bit.
@@ -10,6 +11,7 @@ Every figure is read from TFLM on this host, and every row was compared bit for 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -17,10 +19,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import arenafit
+from arenafit.candidates import scratch_rule
+from arenafit.graph import load
+from arenafit.report.chart import draw
 from arenafit.report.figures import Report
+from arenafit.report.profile import occupancy
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- results: written by ./run zoo --write -->", "<!-- end of results -->"
+EXAMPLE = ROOT / "models" / "mobilenet_v1_025_96.tflite"
+MARKERS = {
+    "example": ("<!-- example: written by ./run zoo --write -->", "<!-- end of example -->"),
+    "table": ("<!-- results: written by ./run zoo --write -->", "<!-- end of results -->"),
+}
 KERNELS = ("any", "reference")
 
 
@@ -32,65 +42,89 @@ class Row:
     reports: dict[str, Report]
 
 
-def run_model(path: Path) -> Row:
-    """Optimise one model for each kernel set; raises CheckFailed if it is not bit-identical."""
-    data = path.read_bytes()
-    reports = {}
-    for kernels in KERNELS:
-        _, reports[kernels] = arenafit.optimize(data, name=path.name, kernels=kernels)
-    return Row(path.stem, reports)
+def optimize(path: Path, kernels: str) -> tuple[bytes, Report]:
+    """OUT and its report; ends the program where that is not measured and verified."""
+    out, report = arenafit.optimize(path.read_bytes(), name=path.name, kernels=kernels)
+    if not (report.before.measured and report.after.measured):
+        raise SystemExit(f"{path.name}: not measured in TFLM; no table without")
+    if report.verified.bit_exact is not True:
+        raise SystemExit(f"{path.name}: not verified; no table without")
+    return out, report
 
 
 def table(rows: list[Row]) -> str:
     """The rows as Markdown."""
     lines = [
         "| model | stock head | head, any kernels | head, reference kernels | "
-        "stock total | total, reference | head proved optimal | seconds |",
-        "|---|--:|--:|--:|--:|--:|:-:|--:|",
+        "stock total | total, reference kernels | proved optimal (any / reference) |",
+        "|---|--:|--:|--:|--:|--:|:-:|",
     ]
     for row in rows:
         any_, ref = row.reports["any"], row.reports["reference"]
-        for report in (any_, ref):
-            if not (report.before.measured and report.after.measured):
-                raise SystemExit(f"{row.name}: not measured in TFLM; no table without")
-            if report.verified.bit_exact is not True:
-                raise SystemExit(f"{row.name}: not verified; no table without")
-        proved = " / ".join("yes" if r.optimal else "no" for r in (any_, ref))
+        proved = " / ".join("yes" if report.optimal else "no" for report in (any_, ref))
         lines.append(
             f"| {row.name} | {any_.before.head:,} | {any_.after.head:,} | {ref.after.head:,} | "
-            f"{ref.before.total:,} | {ref.after.total:,} | {proved} | {ref.seconds:.1f} |"
+            f"{ref.before.total:,} | {ref.after.total:,} | {proved} |"
         )
-    wins = [r.reports["reference"].before.head / r.reports["reference"].after.head for r in rows]
-    mean = 1.0
-    for ratio in wins:
-        mean *= ratio ** (1 / len(wins))
-    lines.append("")
-    lines.append(
-        f"Bytes, measured by the real TFLM (tflite-micro {version('tflite-micro')}, x86-64, which "
-        f"has the reference kernels), outputs bit-identical. Geometric mean of stock head / head "
-        f"with reference kernels: {mean:.2f}. `arenafit {arenafit.__version__}`."
+    means = {
+        kernels: math.prod(
+            r.reports[kernels].before.head / r.reports[kernels].after.head for r in rows
+        )
+        ** (1 / len(rows))
+        for kernels in KERNELS
+    }
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Bytes, measured by the real TFLM (tflite-micro {version('tflite-micro')} on x86-64, "
+            f"which has the reference kernels), outputs bit-identical. Geometric mean of stock "
+            f"head / head: {means['any']:.2f} with any kernels, {means['reference']:.2f} with the "
+            "reference kernels.",
+        ]
     )
-    return "\n".join(lines)
 
 
-def write_between_markers(path: Path, text: str) -> None:
-    """Replace what stands between the markers in `path`."""
-    page = path.read_text(encoding="utf-8")
-    if BEGIN not in page or END not in page:
-        raise SystemExit(f"{path} has no line {BEGIN!r} and {END!r}")
-    head, rest = page.split(BEGIN, 1)
-    _, tail = rest.split(END, 1)
-    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
+def example() -> str:
+    """One model's arena before and after, as a picture of characters."""
+    out, report = optimize(EXAMPLE, "reference")
+    scratch = scratch_rule("reference")
+    pictures = [occupancy(load(data), scratch) for data in (EXAMPLE.read_bytes(), out)]
+    top = pictures[0].head
+    return "\n".join(
+        [
+            "```",
+            f"{EXAMPLE.stem}: head of the arena, operator by operator",
+            f"before: {report.before.head:,} bytes",
+            draw(pictures[0], top=top, height=8),
+            f"after: {report.after.head:,} bytes, every output bit-identical",
+            draw(pictures[1], top=top, height=8),
+            "```",
+        ]
+    )
+
+
+def filled(page: str, parts: dict[str, str]) -> str:
+    """`page` with each part between its markers."""
+    for name, text in parts.items():
+        begin, end = MARKERS[name]
+        if begin not in page or end not in page:
+            raise SystemExit(f"the page has no lines {begin!r} and {end!r}")
+        head, rest = page.split(begin, 1)
+        _, tail = rest.split(end, 1)
+        page = f"{head}{begin}\n{text}\n{end}{tail}"
+    return page
 
 
 def main() -> None:
-    """Parse the arguments, run the models, print or write."""
+    """Parse the arguments, run the models; print, write or check."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     default = Path(os.environ.get("ARENAFIT_ZOO", ROOT.parent / "shared" / "zoo"))
     parser.add_argument("--models", type=Path, default=default, help=f"default: {default}")
-    parser.add_argument("--write", type=Path, metavar="PAGE.md", help="put the table there")
+    parser.add_argument("--write", type=Path, metavar="PAGE.md", help="put picture and table there")
+    parser.add_argument("--check", type=Path, metavar="PAGE.md", help="compare with what it says")
     arguments = parser.parse_args()
     paths = sorted(arguments.models.glob("*.tflite"))
     if not paths:
@@ -98,11 +132,17 @@ def main() -> None:
     rows: list[Row] = []
     for path in paths:
         print(f"{len(rows) + 1}/{len(paths)} {path.name}", file=sys.stderr)
-        rows.append(run_model(path))
-    if arguments.write is None:
-        print(table(rows))
-    else:
-        write_between_markers(arguments.write, table(rows))
+        rows.append(Row(path.stem, {kernels: optimize(path, kernels)[1] for kernels in KERNELS}))
+    parts = {"example": example(), "table": table(rows)}
+    for page in filter(None, (arguments.write, arguments.check)):
+        old = page.read_text(encoding="utf-8")
+        new = filled(old, parts)
+        if page == arguments.write:
+            page.write_text(new, encoding="utf-8")
+        elif new != old:
+            raise SystemExit(f"{page} is not what ./run zoo measures; repair with --write")
+    if arguments.write is None and arguments.check is None:
+        print("\n\n".join(parts.values()))
 
 
 if __name__ == "__main__":

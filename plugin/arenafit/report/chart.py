@@ -42,7 +42,7 @@ def draw(
             first = scopes * column // columns
             last = max(first, scopes * (column + 1) // columns - 1)
             cells.append(_cell(found, (low + high) // 2, (first, last), colour))
-        lines.append(f"{low:>10,} │{''.join(cells)}")
+        lines.append(f"{low:>10,} │{''.join(cells)}".rstrip())
     lines.append(f"{'':>10} └{'─' * columns}")
     lines.append(f"{'':>12}operators 1 to {len(found.operators)}, in the order in which they run")
     return "\n".join(lines)
