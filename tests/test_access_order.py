@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from arenafit.errors import UsageError
 from arenafit.graph.model import Buffer, DType, OpCode, Operator, Tensor
 from arenafit.memory.access import KERNELS, overlaps
+from arenafit.memory.access.cmsis_nn import CMSIS_NN
 from arenafit.memory.access.order import NEVER, NO_ACCESS, NOTHING, Accesses, reads, writes
+from arenafit.memory.access.reference import REFERENCE
 from support.trace import Trace
 from support.trace_ops import operator, tensor
 
@@ -76,7 +78,7 @@ def test_an_absurdly_large_image_has_no_overlap_and_costs_no_time():
     assert overlaps(op, "reference") == []
 
 
-NAMES = sorted({name for tables in KERNELS.values() for table in tables for name in table})
+NAMES = sorted({name for table in (REFERENCE, *CMSIS_NN) for name in table})
 OPTIONS = [
     "align_corners", "axis", "begin_mask", "block_size", "depth_multiplier", "dilation_h_factor",
     "dilation_w_factor", "filter_height", "filter_width", "num", "padding", "shrink_axis_mask",

@@ -98,7 +98,9 @@ def test_fields_have_the_generated_slots_types_and_defaults(
 @pytest.mark.parametrize("name", UNIONS)
 def test_unions_have_the_generated_members(generated: ModuleType, name: str) -> None:
     members = vars(getattr(generated, name))
-    theirs = {key: value for key, value in members.items() if isinstance(value, int) and key[0] != "_"}
+    theirs = {
+        key: value for key, value in members.items() if isinstance(value, int) and key[0] != "_"
+    }
     ours = {member or "NONE": i for i, member in enumerate(schema.union(name))}
     assert theirs == ours
 
