@@ -13,6 +13,8 @@ from arenafit.memory.problem import Placement, Problem
 
 __all__ = ["emit_c", "plan_table"]
 
+_LABEL = 48  # characters
+
 
 def plan_table(problem: Problem, placement: Placement) -> str:
     """One line a buffer, in the order of TFLM's requests; sizes and offsets in bytes.
@@ -88,7 +90,9 @@ def _partners(plan: MemoryPlan, index: int) -> list[int]:
 
 
 def _plain(text: str) -> str:
-    """`text` as it can stand in a comment: printable ASCII that does not end it."""
+    """`text` as it can stand in a comment: short printable ASCII that does not end it."""
+    if len(text) > _LABEL:  # Keras joins the names of all that was fused into one operator
+        text = text[: _LABEL - 3] + "..."
     text = "".join(c if " " <= c <= "~" else "?" for c in text)
     return text.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
 
