@@ -86,7 +86,9 @@ def test_one_cell_of_padding_with_stride_one_needs_a_row_and_a_pixel_more():
 
 def test_images_that_grow_push_each_other_on():
     grown = (2, 4, 4, 1, 3)  # more rows and columns out than in
-    assert low(pool(grown, grown, 3, 2)) > low(pool(grown, grown, 1, 2)) > 0
+    distances = [low(pool(grown, grown, batches, 2)) for batches in (1, 2, 3)]
+    assert 0 < distances[0] < distances[1] < distances[2]
+    assert distances == [Kernel(pool(grown, grown, batches, 2)).overlap for batches in (1, 2, 3)]
 
 
 HALVING = MaxPool2D((2, 2), (2, 2), (0, 0), (-128, 127), 0)
@@ -103,14 +105,21 @@ def broken() -> dict[str, Operator]:
             "stride too large": {"stride": (2, MAX_EXTENT + 1)},
             "negative padding": {"pad": (-1, 0)},
             "window of padding alone": {"pad": (0, 2)},
-            "windows behind the image": {"stride": (3, 2)},
+            "windows behind the image": {"stride": (3, 2), "pad": (1, 0)},
         }.items()
     }
     found["other channels"] = custom_pool((1, 8, 8, 8), (4, 4), HALVING)
     found["other channels"].outputs[0].shape = (1, 4, 4, 4)
     found["other images"] = custom_pool((1, 8, 8, 8), (4, 4), HALVING)
     found["other images"].outputs[0].shape = (2, 4, 4, 8)
-    found["no rows"] = custom_pool((1, 0, 8, 8), (4, 4), HALVING)
+    for name, shape in {
+        "no images": (0, 8, 8, 8),
+        "no rows": (1, 0, 8, 8),
+        "no channels": (1, 8, 8, 0),
+        "fewer channels than none": (1, 8, 8, -8),
+        "too many bytes": (1 << 10, 1 << 7, 1 << 7, 1 << 7),
+    }.items():
+        found[name] = custom_pool(shape, (4, 4), HALVING)
     return found
 
 

@@ -54,6 +54,17 @@ def test_a_fused_activation_shows_in_the_outputs(dtype, activation):
     assert plain.run(data).tobytes() != clamped.run(data).tobytes()
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_a_window_of_what_is_no_number_gives_the_lowest_one_as_in_tflm(value):
+    w = Window((4, 4), (2, 2), (2, 2), (2, 2), (1, 1), (0, 0), False, 1)
+    model, kernel = tflm_and_ours(w, DType.FLOAT32, 2, "NONE", 1)
+    data = kernel.random(np.random.default_rng(1))
+    data[0, :2, :2] = value
+    ((wanted,),) = tflm().run(model, [[data]])
+    assert kernel.run(data).tobytes() == np.asarray(wanted).tobytes()
+    assert np.all(kernel.run(data)[0, 0, 0] == np.finfo(np.float32).min)
+
+
 @st.composite
 def pools(draw: st.DrawFn) -> Kernel:
     """Our operator with any padding before the image, as long as every window has a pixel."""

@@ -157,17 +157,21 @@ def test_parameters_out_of_range_are_refused_with_their_own_message(session, cha
 
 def damaged() -> dict[str, tuple[Model, str]]:
     """Models with something else wrong than a number in the options, and TFLM's word on it."""
-    cases = {name: Case() for name in ("no options", "short options", "type", "rank", "inputs")}
+    cases = {
+        name: Case() for name in ("no options", "short options", "type", "types", "rank", "inputs")
+    }
     cases["no options"].pool.custom_options = None
     cases["short options"].pool.custom_options = cases["short options"].options.encode()[:-4]
     for tensor in cases["type"].model.main.tensors:
         tensor.dtype = DType.INT32
+    cases["types"].target.dtype = DType.INT16
     cases["rank"].target.shape = (1, 8, 8 * 24)
     cases["inputs"].pool.inputs.append(cases["inputs"].source)
     messages = {
         "no options": "unknown options",
         "short options": "unknown options",
         "type": "must both be int8, int16 or float32",
+        "types": "must both be int8, int16 or float32",
         "rank": "must have four dimensions",
         "inputs": "needs one input and one output",
     }

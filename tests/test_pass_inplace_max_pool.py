@@ -60,6 +60,7 @@ def test_the_rewritten_model_survives_saving_and_loading():
 
 def test_nothing_is_done_where_the_builtin_kernel_is_as_good():
     assert rewritten(pooled(), lambda m: run(m, "reference"))[1] == 0
+    assert rewritten(pooled(channels=16), lambda m: run(m, "reference"))[1] == 0
     assert rewritten(pooled("FLOAT32"), run)[1] == 0  # CMSIS-NN has no float max-pool
 
 
@@ -67,6 +68,13 @@ def test_nothing_is_done_where_the_alignment_hides_the_difference():
     model = pooled(channels=4, kernel=3, stride=1, padding="SAME")
     assert (low(the_pool(model), "reference"), low(the_pool(model))) == (68, 72)  # 80 in the arena
     assert rewritten(model, run)[1] == 0
+
+
+def test_a_pool_over_the_whole_image_is_rewritten_where_the_builtin_shares_nothing():
+    model = pooled(kernel=16)
+    assert low(the_pool(model)) is None
+    copy, changed = rewritten(model, run)
+    assert changed == 1 and low(the_pool(copy)) == 0
 
 
 def test_the_caller_chooses_among_the_pools():
@@ -105,13 +113,24 @@ def test_a_pool_that_cannot_work_in_place_claims_the_distance_it_needs():
     ],
 )
 def test_fused_activations_become_stored_bounds(activation, dtype, clamp):
+    scale = 0.10000000149011612
     model = pooled(dtype, activation=activation)
     op = the_pool(model)
     zero = -11 if dtype == "INT8" else 0
-    op.outputs[0].quantization = Quantization((0.10000000149011612,), (zero,))
-    op.inputs[0].quantization = op.outputs[0].quantization
+    assert clamp_of(op, Quantization((scale,), (zero,))) == clamp
+
+
+def clamp_of(op: Operator, quantization: Quantization) -> tuple[int, int]:
+    op.inputs[0].quantization = op.outputs[0].quantization = quantization
     options = pool_options(op)
-    assert options is not None and options.clamp == clamp
+    assert options is not None
+    return options.clamp
+
+
+def test_bounds_halfway_between_two_steps_go_away_from_zero_as_in_tflm():
+    assert clamp_of(the_pool(pooled(activation="RELU6")), Quantization((4.0,), (3,))) == (3, 5)
+    near = the_pool(pooled(activation="RELU_N1_TO_1"))
+    assert clamp_of(near, Quantization((2.0,), (3,))) == (2, 4)
 
 
 def refused() -> dict[str, Model]:
@@ -124,6 +143,7 @@ def refused() -> dict[str, Model]:
         "a scale of zero": pooled(activation="RELU6"),
         "a scale that is not finite": pooled(activation="RELU6"),
         "a scale too small": pooled(activation="RELU6"),
+        "a scale far too small": pooled(activation="RELU6"),
         "a zero point out of range": pooled(activation="RELU"),
         "extents that do not follow": pooled(),
         "a filter too large": pooled(padding="SAME"),
@@ -141,7 +161,8 @@ def refused() -> dict[str, Model]:
         "a bound with no scale": None,
         "a scale of zero": Quantization((0.0,), (0,)),
         "a scale that is not finite": Quantization((float("nan"),), (0,)),
-        "a scale too small": Quantization((1e-40,), (0,)),
+        "a scale too small": Quantization((1e-30,), (0,)),
+        "a scale far too small": Quantization((1e-40,), (0,)),
         "a zero point out of range": Quantization((0.5,), (200,)),
     }.items():
         for tensor in (ops[name].inputs[0], ops[name].outputs[0]):

@@ -156,14 +156,10 @@ arenafit_status arenafit_max_pool_2d_check_overlap(
     const arenafit_max_pool_2d_params* params, arenafit_type type, const arenafit_dims* input_dims,
     const void* input, const arenafit_dims* output_dims, const void* output) {
   const uintptr_t in = (uintptr_t)input, out = (uintptr_t)output;
-  const int32_t least = arenafit_max_pool_2d_overlap(params, type, input_dims, output_dims);
-  int safe;
-  if (in >= out) {
-    safe = in - out >= bytes_of(output_dims, type) || (int64_t)(in - out) >= least;
-  } else {
-    safe = out - in >= bytes_of(input_dims, type) || -(int64_t)(out - in) >= least;
-  }
-  return safe ? ARENAFIT_OK : ARENAFIT_BAD_OVERLAP;
+  const int64_t distance = in >= out ? (int64_t)(in - out) : -(int64_t)(out - in);
+  const int64_t least = arenafit_max_pool_2d_overlap(params, type, input_dims, output_dims);
+  const int behind = out > in && out - in >= bytes_of(input_dims, type);
+  return behind || distance >= least ? ARENAFIT_OK : ARENAFIT_BAD_OVERLAP;
 }
 
 /* ---- kernels ------------------------------------------------------------------------------- */

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 
 from arenafit.graph.model import Model
 
-__all__ = ["MAX_EXTENT", "MAX_POOL_2D", "OWN_OPERATORS", "MaxPool2D", "has_own_operators"]
+__all__ = [
+    "MAX_EXTENT",
+    "MAX_POOL_2D",
+    "NO_OVERLAP",
+    "OWN_OPERATORS",
+    "MaxPool2D",
+    "has_own_operators",
+]
 
 MAX_POOL_2D = "ARENAFIT_MAX_POOL_2D"
 
 OWN_OPERATORS = frozenset({MAX_POOL_2D})
 
 MAX_EXTENT = 1 << 20  # of tensors, filters and strides; ARENAFIT_MAX_EXTENT in types.h
+
+NO_OVERLAP = (1 << 31) - 1  # claims nothing: input and output are disjoint
 
 _VERSION = 1
 _MAX_POOL_2D = struct.Struct("<10i")

@@ -11,7 +11,7 @@ Acts when all of these hold:
 2. Its fused activation is none, RELU, RELU6 or RELU_N1_TO_1; for integers, the bounds of the
    last three follow from the output's quantisation as TFLM rounds them
    (tensorflow/lite/kernels/kernel_util.cc, CalculateActivationRangeQuantized).
-3. No extent, filter or stride is beyond what the kernel takes.
+3. arenafit's kernel takes it: tensors, filters and strides are not too large.
 4. Its output may come nearer to its input than with the kernel it would run otherwise, by a
    step of the arena's alignment and at most right upon it (beyond, nothing is saved). So
    nothing is done where the reference kernels run, whose order is that of arenafit's.
@@ -28,7 +28,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 
-from arenafit.graph.custom import MAX_EXTENT, MAX_POOL_2D, MaxPool2D
+from arenafit.graph.custom import MAX_POOL_2D, NO_OVERLAP, MaxPool2D
 from arenafit.graph.model import DType, Model, OpCode, Operator, Tensor
 from arenafit.memory.access import overlaps
 from arenafit.memory.access.describe import spatial_image
@@ -98,21 +98,19 @@ def _least(op: Operator, kernels: str) -> Bytes | None:
 
 
 def pool_options(op: Operator) -> MaxPool2D | None:
-    """A MAX_POOL_2D in terms of the kernel's options, with no overlap claimed; rules 1 to 3."""
+    """A MAX_POOL_2D in terms of the kernel's options, with no overlap claimed; rules 1 and 2."""
     if op.name != "MAX_POOL_2D" or len(op.inputs) != 1 or len(op.outputs) != 1:
         return None
     source, target = op.inputs[0], op.outputs[0]
-    if source is None or not same_type(source, target) or source.shape[3:] != target.shape[3:]:
+    if source is None or not same_type(source, target):
         return None
     filter_ = op.option("filter_height"), op.option("filter_width")
     stride = op.option("stride_h"), op.option("stride_w")
     image = spatial_image(op, filter_)
     clamp = _clamp(op.option("fused_activation_function"), target)
-    if image is None or clamp is None or max(source.nbytes, target.nbytes) >= _INT32:
+    if image is None or clamp is None:
         return None
-    if max(*filter_, *stride, *source.shape, *target.shape) > MAX_EXTENT:
-        return None
-    return MaxPool2D(filter_, stride, (image.rows.pad, image.columns.pad), clamp, target.nbytes)
+    return MaxPool2D(filter_, stride, (image.rows.pad, image.columns.pad), clamp, NO_OVERLAP)
 
 
 def _clamp(activation: int, target: Tensor) -> tuple[int, int] | None:

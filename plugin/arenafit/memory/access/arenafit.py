@@ -11,6 +11,7 @@ from arenafit.memory.access.window import Axis, Image
 __all__ = ["ARENAFIT"]
 
 _BLOCK = 16  # channels; ARENAFIT_MAX_POOL_BLOCK, kernels/core/include/arenafit/max_pool.h
+_MAX_BYTES = (1 << 31) - 1  # of a tensor: `is_tensor`, max_pool.c
 _TYPES = (DType.INT8, DType.INT16, DType.FLOAT32)
 
 
@@ -33,11 +34,13 @@ def _max_pool_2d(op: Operator) -> Description:
         return {}
     if len(source.shape) != 4 or len(target.shape) != 4:
         return {}
+    if max(source.nbytes, target.nbytes) > _MAX_BYTES:
+        return {}
     (batches, height, width, depth), (n, out_height, out_width, c) = source.shape, target.shape
     shapes = (height, out_height), (width, out_width)
     parameters = zip(shapes, options.filter, options.stride, options.pad, strict=True)
     rows, columns = (_axis(*extents, f, s, p) for extents, f, s, p in parameters)
-    if (n, c) != (batches, depth) or min(n, c) < 1 or rows is None or columns is None:
+    if (n, c) != (batches, depth) or rows is None or columns is None:
         return {}
     size = source.dtype.bits // 8
     blocks, rest = divmod(depth, _BLOCK)
