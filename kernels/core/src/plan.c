@@ -12,6 +12,12 @@ static uint32_t crc32(const uint32_t* word, const uint32_t* end) {
   return ~crc;
 }
 
+/* `buffer` is number `index` of the plan's. No pointer is made of an index that may be anything. */
+static int is(const arenafit_plan_buffer* buffer, const arenafit_plan_buffer* first,
+              uint32_t index) {
+  return (uintptr_t)buffer == (uintptr_t)first + index * sizeof *first;
+}
+
 arenafit_plan_status arenafit_plan_check(const void* data, size_t size) {
   const arenafit_plan* plan = (const arenafit_plan*)data;
   if (((uintptr_t)data & 3) != 0 || size < sizeof *plan || plan->magic != ARENAFIT_PLAN_MAGIC) {
@@ -42,7 +48,7 @@ arenafit_plan_status arenafit_plan_check(const void* data, size_t size) {
       }
       if (b->last == a->first) { /* a: output, b: input */
         const int32_t distance = (int32_t)(b->offset - a->offset);
-        if (pair == end || first + pair->output != a || first + pair->input != b ||
+        if (pair == end || !is(a, first, pair->output) || !is(b, first, pair->input) ||
             distance < pair->low || distance > pair->high) {
           return ARENAFIT_PLAN_UNDECLARED;
         }
@@ -57,15 +63,17 @@ arenafit_plan_status arenafit_plan_check(const void* data, size_t size) {
 
 arenafit_plan_status arenafit_plan_match(const arenafit_plan* plan, uint32_t index,
                                          arenafit_request* request) {
-  const arenafit_plan_buffer* planned = &arenafit_plan_buffers(plan)[index];
   arenafit_plan_status status = ARENAFIT_PLAN_SCRATCH_OTHER;
-  if (index < plan->buffers && request->first == planned->first && request->last == planned->last) {
-    const uint32_t size = (uint32_t)request->size;
-    request->offset = (int32_t)planned->offset;
-    if (size == planned->size || (size < planned->size && index >= plan->tensors)) {
-      return ARENAFIT_PLAN_OK;
+  if (index < plan->buffers) {
+    const arenafit_plan_buffer* planned = &arenafit_plan_buffers(plan)[index];
+    if (request->first == planned->first && request->last == planned->last) {
+      const uint32_t size = (uint32_t)request->size;
+      request->offset = (int32_t)planned->offset;
+      if (size == planned->size || (size < planned->size && index >= plan->tensors)) {
+        return ARENAFIT_PLAN_OK;
+      }
+      status = ARENAFIT_PLAN_SCRATCH_SIZE;
     }
-    status = ARENAFIT_PLAN_SCRATCH_SIZE;
   }
   return index < plan->tensors ? ARENAFIT_PLAN_OTHER_MODEL : status;
 }
