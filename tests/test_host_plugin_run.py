@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import arenafit
 from arenafit.errors import ModelError, RuntimeUnavailable
 from arenafit.graph import DType, load, save
 from arenafit.graph.custom import MaxPool2D
+from arenafit.memory.metadata import METADATA_NAME, decode
 from arenafit.runtime import REGISTERERS, Session, record
 from arenafit.runtime.inputs import stimuli
 from arenafit.runtime.planned import PlannedRun, PlannedTflm
@@ -20,7 +22,9 @@ from arenafit.runtime.plugin import PlannedBuffer
 from support.builder import GraphBuilder
 from support.plugin import need_plugin
 from support.pooling import pooled, pooled_in_place
-from support.zoo import each_zoo_model, zoo_model
+from support.zoo import each_zoo_model, requires_zoo, zoo_model, zoo_models
+
+SMALL = ("esphome__alexa", "mlperf__vww_96_int8", "tflm__trained_lstm_int8")  # --all: the others
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +228,42 @@ def test_an_offline_plan_is_obeyed(ours: Session, stock: Session):
     model.subgraphs[0].inputs[0].offline_offset = 16384
     moved = ours.measure(save(model), startup=False).head
     assert moved == 16384 + 16 * 16 * 2
+
+
+def test_an_offline_plan_that_came_with_the_model_is_kept(planned: PlannedTflm):
+    data = zoo_model("cfu__presence_0_320_240_1_20220117_140437_201k_26k_96ops").read_bytes()
+    run = planned.start(data, 8 << 20)
+    asked = [b for b in run.buffers if b.asked >= 0]
+    assert len(asked) > 20
+    assert all(b.offset == b.asked for b in asked)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(path.stem, marks=() if path.stem in SMALL else pytest.mark.slow)
+        for path in zoo_models()
+    ]
+    or [pytest.param("", marks=requires_zoo)],
+)
+def test_a_shrunk_model_serves_both_planners_with_one_plan(
+    stock: Session, ours: Session, name: str
+):
+    original = zoo_model(name).read_bytes()
+    data, _ = arenafit.optimize(original, verify=False)
+    verified = record(stock, original, inputs=2).check(ours, data, intermediates=False)
+    assert verified.bit_exact, verified.first_difference
+    heads = [session.measure(data, startup=False).head for session in (stock, ours)]
+    plans = [
+        decode(entry.buffer.data or b"")
+        for entry in load(data).metadata
+        if entry.name == METADATA_NAME
+    ]
+    if plans:
+        assert heads[1] == plans[0].head
+    # A plan may hold room for scratch that no kernel of this host requests.
+    if not any(plan.scratch for plan in plans):
+        assert heads[1] <= heads[0]
 
 
 def test_the_smallest_arena_that_starts_a_model_is_found_with_our_planner_too(ours: Session):

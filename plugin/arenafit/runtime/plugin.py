@@ -96,14 +96,15 @@ def load() -> Plugin:
     Raises:
         RuntimeUnavailable: no wheel, no compiler, or the two do not fit; in one line.
     """
-    from importlib.metadata import version
-
-    from arenafit.runtime.build import build
     from arenafit.runtime.session import unavailable_reason
 
     reason = unavailable_reason()
     if reason is not None:
         raise RuntimeUnavailable(reason)
+    from importlib.metadata import version
+
+    from arenafit.runtime.build import build  # on POSIX only
+
     return open_library(build(version("tflite-micro")))
 
 
