@@ -6,19 +6,9 @@
 #ifndef ARENAFIT_TFLM_COMPAT_H_
 #define ARENAFIT_TFLM_COMPAT_H_
 
+#include "arenafit/tflm_names.h"
 #include "tensorflow/lite/micro/micro_common.h"
 #include "tensorflow/lite/micro/micro_context.h"
 #include "tensorflow/lite/micro/micro_log.h"
-
-namespace tflite {
-namespace micro {}  // namespace micro
-}  // namespace tflite
-
-namespace arenafit {
-namespace tflm {
-using namespace tflite;         // NOLINT(build/namespaces)
-using namespace tflite::micro;  // NOLINT(build/namespaces)
-}  // namespace tflm
-}  // namespace arenafit
 
 #endif  // ARENAFIT_TFLM_COMPAT_H_
