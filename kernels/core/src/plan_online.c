@@ -27,7 +27,7 @@ int32_t arenafit_plan_online(arenafit_request* requests, uint32_t count, uint32_
     a->tried = UNPLACED;
     a->priority = a->fixed < 0 ? (uint32_t)a->size : UINT32_MAX;
   }
-  uint32_t best = UINT32_MAX;
+  uint32_t best = UINT32_MAX; /* -1, until there is a plan below 2 GiB */
   for (;;) {
     uint32_t head = 0;
     arenafit_request* top = requests; /* the first to reach `head` */
@@ -49,6 +49,9 @@ int32_t arenafit_plan_online(arenafit_request* requests, uint32_t count, uint32_
       }
       wanted->tried = offset;
       offset += (uint32_t)wanted->size;
+      if (offset > INT32_MAX) { /* no more of it: what lies above could wrap, or be UNPLACED */
+        return (int32_t)best;
+      }
       if (head < offset) {
         head = offset;
         top = wanted;
@@ -70,7 +73,7 @@ int32_t arenafit_plan_online(arenafit_request* requests, uint32_t count, uint32_
       best = head;
     }
     if (need >= head || top->fixed >= 0 || --attempts == 0) {
-      return best > INT32_MAX ? -1 : (int32_t)best;
+      return (int32_t)best;
     }
     top->priority = ~attempts; /* more than any size or earlier one, less than a fixed one's */
   }

@@ -26,8 +26,7 @@ TfLiteStatus MemoryPlanner::AddBuffer(int size, int first, int last) {
 }
 
 TfLiteStatus MemoryPlanner::AddBuffer(int size, int first, int last, int offline_offset) {
-  // Neither may be negative, but for ARENAFIT_ONLINE.
-  if (count_ >= capacity_ || (size | (offline_offset - ARENAFIT_ONLINE)) < 0) {
+  if (count_ >= capacity_ || size < 0 || offline_offset < ARENAFIT_ONLINE) {
     ARENAFIT_LOG("buffer %d (%d bytes, offset %d) is one too many for the arena, or negative",
                  static_cast<int>(count_), size, offline_offset);
     return kTfLiteError;
@@ -110,7 +109,7 @@ void MemoryPlanner::PrintMemoryPlan() {
   }
   for (int32_t scope = 0; scope < end; ++scope) {
     char line[kWidth + 1];
-    int32_t used = 0;
+    int64_t used = 0;  // of buffers at given offsets, which may overlap
     memset(line, '.', kWidth);
     line[kWidth] = '\0';
     for (unsigned i = 0; i < count_; ++i) {
@@ -125,7 +124,7 @@ void MemoryPlanner::PrintMemoryPlan() {
       }
     }
     MicroPrintf("%4d: %s (%dk)", static_cast<int>(scope), line,
-                static_cast<int>((int64_t{used} + 1023) / 1024));
+                static_cast<int>((used + 1023) / 1024));
   }
 }
 #endif
