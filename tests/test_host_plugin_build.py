@@ -94,6 +94,18 @@ def test_a_folder_that_others_can_write_to_is_not_trusted(
         build.build(WHEEL)
 
 
+def test_a_user_without_a_home_has_a_cache_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(build.Path, "home", none)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    assert build.build(WHEEL).parent == tmp_path / f"arenafit-{os.getuid()}"
+
+
 # ---- what can be wrong -----------------------------------------------------------------------
 
 

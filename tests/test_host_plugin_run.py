@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -189,6 +190,30 @@ def test_no_two_buffers_that_live_at_once_share_bytes(planned: PlannedTflm, mode
     assert run.buffers
     assert collisions(run) == []
     assert max(b.offset + b.size for b in run.buffers) == run.head
+
+
+def test_a_reset_interpreter_starts_afresh_as_the_wheels_own_does(planned: PlannedTflm):
+    data, given = save(counter().model()), np.arange(8, dtype=np.int8).reshape(1, 8)
+    theirs = _runtime().InterpreterWrapper(
+        data, [], 1 << 20, 1, _runtime().PythonInterpreterConfig.kAllocationRecording, 0
+    )
+    outputs = []
+    for run in (planned.start(data, 1 << 20), theirs):
+        outputs.append([])
+        for reset in (False, False, True):
+            if reset:
+                run.Reset()
+            run.SetInputTensor(given, 0)
+            run.Invoke()
+            outputs[-1].append(run.GetOutputTensor(0).tolist())
+    assert outputs[0] == outputs[1]
+    assert outputs[0][0] != outputs[0][1]
+
+
+def _runtime() -> ModuleType:
+    from tflite_micro.python.tflite_micro import _runtime
+
+    return _runtime
 
 
 def test_scratch_that_kernels_request_is_planned_with_the_tensors(planned: PlannedTflm):

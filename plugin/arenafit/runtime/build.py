@@ -7,6 +7,7 @@ in a process of its own, gets there.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -108,8 +109,10 @@ def _key(folder: Path, compilers: tuple[list[str], list[str]], wheel: str) -> st
 
 def _cache() -> Path:
     """A folder that nobody but this user can write to: what lies in it will be executed."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    candidates = [Path(base) / "arenafit", Path(tempfile.gettempdir()) / f"arenafit-{os.getuid()}"]
+    candidates = [Path(tempfile.gettempdir()) / f"arenafit-{os.getuid()}"]
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        candidates.insert(0, Path(base) / "arenafit")
     for folder in candidates:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
