@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from arenafit.cli import main, parse_bytes
+from arenafit.cli import main
+from arenafit.commands import parse_bytes
 from arenafit.errors import UsageError
 from arenafit.graph import load, save
 from arenafit.runtime import available
@@ -177,12 +178,48 @@ def test_out_may_be_in(model_file: Path, tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("command", ["optimize", "verify", "inspect"])
+@pytest.mark.parametrize("command", ["optimize", "verify", "inspect", "plan"])
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(command, "--help")
     assert caught.value.code == 0
     assert len(capsys.readouterr().out.splitlines()) > 8
+
+
+def test_plan_shows_the_models_own_plan_and_makes_one_where_there_is_none(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plan", model_file) == 0
+    assert "head: 4,112 bytes" in capsys.readouterr().out
+    out = tmp_path / "out.tflite"
+    assert run("optimize", model_file, "-o", out, "--kernels", "reference") == 0
+    capsys.readouterr()
+    assert run("plan", out) == 0
+    assert "head: 4,112 bytes" in capsys.readouterr().out
+
+
+def test_a_plan_as_c_goes_with_a_model_that_has_none(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, bare, header = tmp_path / "out.tflite", tmp_path / "bare.tflite", tmp_path / "plan.h"
+    assert run("optimize", model_file, "-o", out, "--kernels", "reference") == 0
+    capsys.readouterr()
+    assert run("plan", out, "--emit-c", header) == 2
+    assert "has a plan inside" in error_line(capsys)
+    assert not header.exists()
+    assert run("plan", out, "--emit-c", header, "-o", bare) == 0
+    assert not load(bare.read_bytes()).has_offline_plan
+    assert "BARE_PLAN_HEAD_BYTES 4112" in header.read_text()
+
+
+def test_a_plan_that_the_kernels_forbid_is_refused(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.tflite"
+    assert run("optimize", model_file, "-o", out, "--kernels", "reference") == 0
+    capsys.readouterr()
+    assert run("plan", out, "--kernels", "cmsis_nn") == 1
+    assert "not safe with cmsis_nn kernels" in error_line(capsys)
 
 
 def test_bytes_are_read_with_and_without_units() -> None:

@@ -8,16 +8,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from arenafit import __version__
+from arenafit import __version__, commands
 from arenafit.errors import ArenafitError, UsageError
-
-if TYPE_CHECKING:
-    from arenafit.making import Progress
 
 __all__ = ["main"]
 
@@ -51,6 +47,17 @@ Exit code 0: bit-identical, 1: not.
 _INSPECT = """\
 Shows where the head of the arena goes: what each operator reads, writes, and what must be
 held for later, which operator binds, and a map of the arena over time.
+"""
+
+_PLAN = """\
+Shows where every buffer goes: the model's own plan if it has one, otherwise the best plan for its
+operator order. With --emit-c the plan becomes a C table for TFLM's NonPersistentMemoryPlannerShim,
+scratch included, for firmware that wants no planner code at all. The shim takes only models
+without a plan inside: -o writes M without it.
+
+examples:
+  arenafit plan smaller.tflite
+  arenafit plan smaller.tflite --kernels cmsis_nn --cpu cortex-m4 --emit-c plan.h -o bare.tflite
 """
 
 
@@ -92,15 +99,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog="arenafit COMMAND --help teaches each command.",
     )
     parser.add_argument("--version", action="version", version=f"arenafit {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_optimize(commands)
-    _add_verify(commands)
-    _add_inspect(commands)
+    to = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_optimize, _add_verify, _add_inspect, _add_plan):
+        add(to)
     return parser
 
 
-def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, summary: str, text: str) -> _Parser:  # fmt: skip
-    return commands.add_parser(
+def _add_command(to: argparse._SubParsersAction[_Parser], name: str, summary: str, text: str) -> _Parser:  # fmt: skip
+    return to.add_parser(
         name,
         help=summary,
         description=text,
@@ -108,8 +114,8 @@ def _add_command(commands: argparse._SubParsersAction[_Parser], name: str, summa
     )
 
 
-def _add_optimize(commands: argparse._SubParsersAction[_Parser]) -> None:
-    add = _add_command(commands, "optimize", "make a model that needs a smaller arena", _OPTIMIZE)
+def _add_optimize(to: argparse._SubParsersAction[_Parser]) -> None:
+    add = _add_command(to, "optimize", "make a model that needs a smaller arena", _OPTIMIZE)
     add.add_argument("model", metavar="IN.tflite", type=Path)
     add.add_argument("-o", "--output", metavar="OUT.tflite", type=Path, required=True)
     add.add_argument(
@@ -157,11 +163,11 @@ def _add_optimize(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="S",
         help="seconds that TFLM may take for one invocation (default 8)",
     )
-    add.set_defaults(run=_optimize)
+    add.set_defaults(run=commands.optimize)
 
 
-def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
-    add = _add_command(commands, "verify", "are two models bit-identical in TFLM?", _VERIFY)
+def _add_verify(to: argparse._SubParsersAction[_Parser]) -> None:
+    add = _add_command(to, "verify", "are two models bit-identical in TFLM?", _VERIFY)
     add.add_argument("first", metavar="A.tflite", type=Path)
     add.add_argument("second", metavar="B.tflite", type=Path)
     add.add_argument("--inputs", type=_positive, default=8, metavar="N", help="default 8")
@@ -171,11 +177,11 @@ def _add_verify(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="K",
         help="invocations in a row (default: 1, and 12 for models with state)",
     )
-    add.set_defaults(run=_verify)
+    add.set_defaults(run=commands.verify)
 
 
-def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
-    add = _add_command(commands, "inspect", "where a model's memory goes", _INSPECT)
+def _add_inspect(to: argparse._SubParsersAction[_Parser]) -> None:
+    add = _add_command(to, "inspect", "where a model's memory goes", _INSPECT)
     add.add_argument("model", metavar="M.tflite", type=Path)
     add.add_argument("--json", action="store_true", help="the same as JSON")
     add.add_argument(
@@ -184,178 +190,32 @@ def _add_inspect(commands: argparse._SubParsersAction[_Parser]) -> None:
         choices=("reference", "cmsis_nn"),
         help="whose scratch buffers to count (default: reference)",
     )
-    add.set_defaults(run=_inspect)
+    add.set_defaults(run=commands.inspect)
+
+
+def _add_plan(to: argparse._SubParsersAction[_Parser]) -> None:
+    add = _add_command(to, "plan", "a model's memory plan, as a table or as C", _PLAN)
+    add.add_argument("model", metavar="M.tflite", type=Path)
+    add.add_argument("--emit-c", metavar="plan.h", type=Path, help="write the plan as C")
+    add.add_argument("-o", "--output", metavar="OUT.tflite", type=Path, help="M without its plan")
+    add.add_argument(
+        "--kernels",
+        default="reference",
+        choices=("reference", "cmsis_nn"),
+        help="whose scratch and access orders count (default: reference)",
+    )
+    add.add_argument(
+        "--cpu",
+        choices=("cortex-m4", "cortex-m7", "cortex-m55"),
+        help="what CMSIS-NN is compiled for",
+    )
+    add.set_defaults(run=commands.plan)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
-
-
-def parse_bytes(text: str) -> int:
-    """Bytes from text such as ``65536``, ``64K`` or ``1M`` (K = 1024).
-
-    Raises:
-        UsageError: anything else.
-    """
-    units = {"": 1, "k": 1 << 10, "m": 1 << 20}
-    cleaned = text.strip().lower().removesuffix("b").removesuffix("i")
-    digits = cleaned.rstrip("km")
-    unit = cleaned[len(digits) :]
-    if not digits.isdecimal() or not digits.isascii() or unit not in units or int(digits) == 0:
-        raise UsageError(f"--ram-limit: {text!r} is not a number of bytes (65536, 64K, 1M)")
-    return int(digits) * units[unit]
-
-
-# -- files --------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write through a temporary file beside `path`: what exists is replaced whole or not at all."""
-    import tempfile
-
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-            Path(temporary).chmod(mode)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _check_writable(path: Path | None) -> None:
-    """Find out before the work, not after it, that a result has no place to go."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder")
-    if not path.parent.is_dir():
-        raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """The stages on one line of the terminal; nothing where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:<24}"), BarColumn(20), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda stage: bar.update(task, description=stage)
-
-
-# -- commands -----------------------------------------------------------------------------
-
-
-def _optimize(arguments: argparse.Namespace) -> int:
-    from arenafit.api import optimize, parse_options
-    from arenafit.report.text import format_report
-
-    choices = {
-        "runtime": arguments.runtime,
-        "kernels": arguments.kernels,
-        "cpu": arguments.cpu,
-        "disable": arguments.disable,
-        "plan": arguments.plan,
-        "verify": not arguments.no_verify,
-        "timeout": arguments.timeout,
-        **_limits(arguments),
-    }
-    parse_options(**choices)
-    _check_writable(arguments.output)
-    _check_writable(arguments.report)
-    data = _read(arguments.model)
-    with _progress() as progress:
-        out, report = optimize(data, name=arguments.model.name, progress=progress, **choices)
-    _write(arguments.output, out)
-    if arguments.report is not None:
-        _write(arguments.report, report.to_json().encode())
-    print(format_report(report))
-    return 0
-
-
-def _limits(arguments: argparse.Namespace) -> dict[str, int | None]:
-    ram = [] if arguments.ram_limit is None else [parse_bytes(arguments.ram_limit)]
-    flash = None
-    if arguments.board is not None:
-        from arenafit.boards import load_board
-
-        board = load_board(arguments.board)
-        ram.append(board.ram_bytes)
-        flash = board.flash_bytes
-    return {"ram_limit": min(ram, default=None), "flash_limit": flash}
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    from arenafit.errors import RuntimeUnavailable
-    from arenafit.runtime import record, unavailable_reason
-    from arenafit.runtime.host import best_oracle, session_for
-
-    first, second = _read(arguments.first), _read(arguments.second)
-    oracle = best_oracle()
-    if oracle is None:
-        raise RuntimeUnavailable(f"nothing to verify with: {unavailable_reason()}")
-    with _progress() as progress, ExitStack() as stack:
-        if progress is not None:
-            progress("comparing byte by byte")
-        ours, theirs = (stack.enter_context(session_for(data, oracle)) for data in (first, second))
-        reference = record(ours, first, inputs=arguments.inputs, steps=arguments.steps)
-        found = reference.check(theirs, second)
-    if found.bit_exact:
-        steps = f" x {found.steps} invocations" if found.steps > 1 else ""
-        graph = "" if found.plan_covered else " (the graph; LiteRT does not obey memory plans)"
-        print(f"bit-identical on {found.inputs} inputs{steps} in {found.oracle}{graph}")
-        return 0
-    print(f"NOT bit-identical: {found.first_difference}")
-    return 1
-
-
-def _inspect(arguments: argparse.Namespace) -> int:
-    import json
-
-    from arenafit.graph import load
-    from arenafit.report.figures import Arena
-    from arenafit.report.inspect import format_inspection, inspect
-    from arenafit.runtime import unavailable_reason
-    from arenafit.runtime.host import session_for
-
-    data = _read(arguments.model)
-    model = load(data)
-    measured = None
-    if arguments.kernels == "reference" and unavailable_reason() is None:
-        with session_for(data, "tflm") as session:
-            taken = session.measure(data)
-        measured = Arena(taken.head, taken.tail, taken.total, taken.startup, measured=True)
-    seen = inspect(model, arguments.kernels, arguments.model.name, measured)
-    if arguments.json:
-        print(json.dumps(seen.to_dict(), indent=2))
-    else:
-        print(format_inspection(seen, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
-    return 0
 
 
 if __name__ == "__main__":
