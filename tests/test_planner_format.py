@@ -82,6 +82,15 @@ def test_a_plan_has_tensors_then_scratch_and_the_overlaps_it_uses():
     assert memory_plan(PROBLEM, PLACEMENT) == GOOD
 
 
+def test_overlaps_are_written_in_the_order_in_which_they_are_checked():
+    """Whatever the problem's: by output, then by input."""
+    requests = (Request(32, 0, 1), Request(32, 0, 1), Request(64, 1, 2), Request(64, 2, 2))
+    overlaps = (Overlap(3, 2, 0), Overlap(2, 1, 0), Overlap(2, 0, 0))
+    placement = Placement((0, 32, 0, 0), 64, 64, True)
+    plan = decode(encode(Problem(requests, overlaps), placement))
+    assert [(pair.output, pair.input) for pair in plan.overlaps] == [(2, 0), (2, 1), (3, 2)]
+
+
 def test_a_plan_survives_being_written_and_read():
     blob = encode(PROBLEM, PLACEMENT)
     assert len(blob) == 20 + 12 * 4 + 12
@@ -167,6 +176,10 @@ UNSOUND = {
         "UNDECLARED",
     ),
     "an overlap with an input that lives on": (with_buffer(0, last=2), "UNDECLARED"),
+    "two tensors in one place that live on": (
+        MemoryPlan(32, (PlannedBuffer(32, 0, 0, 3), PlannedBuffer(32, 0, 1, 2))),
+        "UNDECLARED",
+    ),
     "scratch on a live tensor": (with_buffer(3, offset=96), "UNDECLARED"),
     "an overlap that is not used": (
         replace(GOOD, overlaps=(*GOOD.overlaps, DeclaredOverlap(2, 1, -16, 64))),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from arenafit.memory.greedy import greedy
 from arenafit.memory.metadata import MemoryPlan, PlannedBuffer
 from arenafit.memory.placement import solve
-from arenafit.memory.problem import ALIGNMENT, ONLINE, Placement, Problem
+from arenafit.memory.problem import ALIGNMENT, ONLINE, Placement, Problem, Request
 from support.allocation import chain, check, grid
 from support.native import C_FLAGS, SANITIZE, compile_program
 from support.planner import CORE, NATIVE, plan_online
@@ -108,6 +108,10 @@ def test_no_plan_below_2_gib_is_said_so():
         plan_online(Problem((half, half)))
     with pytest.raises(ValueError, match="no plan"):
         plan_online(Problem((half,) * 9))
+    # Three of these end one byte below the highest offset there is, which marks the unplaced.
+    odd = [Request(size, 0, 1) for size in (2**31 - 1, 2**31 - 1, 1, 1, 1)]
+    with pytest.raises(ValueError, match="no plan"):
+        plan_online(Problem(tuple(odd)))
 
 
 def test_planning_reads_and_writes_nothing_but_its_requests():

@@ -186,6 +186,21 @@ def test_a_planner_serves_one_model_after_another(online: bool):
         assert planner.offsets() == PLACEMENT.offsets
 
 
+@either
+def test_each_model_in_one_allocator_has_its_own_plan(online: bool):
+    planner = RunningPlanner(PLAN, online=online)
+    planner.add(*PROBLEM.requests)
+    second = Problem((Request(32, 0, 1), Request(32, 1, 1)))
+    plan = encode(second, Placement((32, 0), 64, 64, True))
+    planner.set_plan(plan)
+    planner.init()
+    planner.add(*second.requests)
+    assert planner.offsets() == (32, 0)
+    planner.set_plan(plan[:-4])
+    planner.init()
+    assert "truncated" in refusal(planner, *second.requests)
+
+
 def test_a_buffer_may_be_added_after_offsets_have_been_asked_for():
     planner = RunningPlanner(None)
     rows = [(2, 0, 1), (3, 1, 2), (4, 0, 2)]
@@ -228,7 +243,10 @@ def test_an_arena_without_room_holds_no_more_than_an_offline_planner_needs(onlin
         assert planner.offsets() == PLACEMENT.offsets
 
 
-@pytest.mark.parametrize("request_", [Request(-16, 0, 1), Request(16, 0, 1, fixed=-16)])
+@pytest.mark.parametrize(
+    "request_",
+    [Request(-16, 0, 1), Request(16, 0, 1, fixed=-16), Request(-(2**31), 0, 1, fixed=2**31 - 1)],
+)
 def test_negative_sizes_and_offsets_are_refused(request_: Request):
     with pytest.raises(Refused, match="negative"):
         RunningPlanner(None).add(request_)

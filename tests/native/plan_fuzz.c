@@ -62,6 +62,8 @@ static void plan_anew(const arenafit_plan* plan) {
     const arenafit_plan_status status = arenafit_plan_match(plan, i, &r[i]);
     require(status == ARENAFIT_PLAN_OK || b[i].size > INT32_MAX, "a planned buffer does not match");
   }
+  arenafit_request more = {.size = 16};
+  require(arenafit_plan_match(plan, count, &more) != ARENAFIT_PLAN_OK, "one more matches");
   const int64_t head = arenafit_plan_online(r, count, 4);
   for (uint32_t i = 0; i < count && head >= 0; ++i) {
     require(r[i].offset >= 0 && (int64_t)r[i].offset + r[i].size <= head, "planned out of bounds");

@@ -55,6 +55,14 @@ void planner_delete(MicroMemoryPlanner* planner, bool online) {
   ::operator delete(planner);
 }
 
+void planner_set_plan(MicroMemoryPlanner* planner, const void* plan, size_t size, bool online) {
+  if (online) {
+    static_cast<MemoryPlanner*>(planner)->SetPlan(PlanBytes{plan, size});
+  } else {
+    static_cast<OfflineMemoryPlanner*>(planner)->SetPlan(PlanBytes{plan, size});
+  }
+}
+
 int planner_init(MicroMemoryPlanner* planner, unsigned char* scratch, int size) {
   return planner->Init(scratch, size);
 }

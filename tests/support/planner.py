@@ -108,6 +108,12 @@ class RunningPlanner:
         if hasattr(self, "_object"):
             self._library.planner_delete(self._object, ctypes.c_bool(self._online))
 
+    def set_plan(self, plan: bytes) -> None:
+        """SetPlan: that of the next model."""
+        self._plan = ctypes.create_string_buffer(plan, max(1, len(plan)))
+        size = ctypes.c_size_t(len(plan))
+        self._library.planner_set_plan(self._object, self._plan, size, ctypes.c_bool(self._online))
+
     def init(self) -> None:
         """As at the start of AllocateTensors, which ignores what is returned."""
         self._scratch = ctypes.create_string_buffer(max(1, self._room * _BYTES_PER_BUFFER))
