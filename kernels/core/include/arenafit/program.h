@@ -88,6 +88,8 @@ extern "C" {
 #define ARENAFIT_DISJOINT INT32_MAX       /* an overlap that is none */
 #define ARENAFIT_MAX_TAPS 32              /* rows of a window */
 #define ARENAFIT_MAX_OPERANDS 16          /* of an operator */
+#define ARENAFIT_MAX_REACH (1 << 20)   /* from the first tap of a window to the last, exclusive */
+#define ARENAFIT_MAX_REDUCED (1 << 23) /* pixels of an average */
 
 typedef struct {
   uint32_t magic;
@@ -163,8 +165,8 @@ typedef struct {
   uint16_t reserved;    /* 0 */
   uint32_t parameters;  /* offset in the program, a multiple of 4 */
   uint32_t accumulator; /* offset in the workspace of int32_t[Y's channels], a multiple of 4: sums
-                           of GLOBAL_AVERAGE_POOL and MEAN, of FULLY_CONNECTED where X has more than
-                           one row; 0 for all others */
+                           or maxima, for the reducing operators; but 0 for FULLY_CONNECTED where X
+                           has one row, and for all others */
 } arenafit_operator;
 
 typedef struct {

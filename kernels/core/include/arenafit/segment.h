@@ -1,0 +1,90 @@
+/* Segments: pieces of a network that are run a row at a time.
+ *
+ * Between the operators of a segment there are only as many rows as somebody still needs. Its
+ * program (arenafit/program.h has the format) says what they are and how they are made; a workspace
+ * holds them. No row is made twice.
+ *
+ *   arenafit_segment_check(program, size)          once; nothing else takes a program unchecked
+ *   arenafit_segment_rehearse(program, state)      once; its rows go through their rings
+ *   arenafit_segment_run(program, inputs, outputs, workspace)
+ */
+#ifndef ARENAFIT_SEGMENT_H_
+#define ARENAFIT_SEGMENT_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arenafit/program.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+  ARENAFIT_SEGMENT_OK = 0,
+  ARENAFIT_SEGMENT_FORMAT,     /* not a program of this version, or not aligned */
+  ARENAFIT_SEGMENT_SIZE,       /* not as long as it says */
+  ARENAFIT_SEGMENT_CHECKSUM,   /* damaged */
+  ARENAFIT_SEGMENT_TENSOR,     /* a tensor is empty, out of bounds or of no known type */
+  ARENAFIT_SEGMENT_OPERATOR,   /* an operator is unknown, or has operands that it cannot have */
+  ARENAFIT_SEGMENT_SHAPE,      /* the tensors of an operator do not go together */
+  ARENAFIT_SEGMENT_PARAMETERS, /* the parameters of an operator are out of bounds or range */
+  ARENAFIT_SEGMENT_GOAL,       /* a goal cannot be reached, or an output is not */
+  ARENAFIT_SEGMENT_RING,       /* a row is lost before it is read for the last time */
+  ARENAFIT_SEGMENT_OVERLAP     /* an output may be nearer to an input than is safe */
+} arenafit_segment_status;
+
+/* A few words for people; never NULL. */
+const char* arenafit_segment_text(arenafit_segment_status status);
+
+/* Whether arenafit_segment_run would stay within the program, the tensors and the workspace.
+ *
+ * program   may hold anything
+ * size      its bytes
+ *
+ * Reads nothing outside of `program`.
+ */
+arenafit_segment_status arenafit_segment_check(const void* program, size_t size);
+
+/* Whether the results will be right as far as rows go: none is read before it is made, or after its
+ * place in a ring or under an output is another's; all outputs will be complete. (Rings that share
+ * memory are the writer's business.)
+ *
+ * program   checked
+ * state     ARENAFIT_STATE_SIZE(operators) bytes, aligned as uint16_t; the start of the workspace
+ *           will do
+ *
+ * Takes about as many instructions as there are rows in the segment, times a hundred.
+ */
+arenafit_segment_status arenafit_segment_rehearse(const arenafit_program* program, void* state);
+
+/* Bytes of the workspace, which must be aligned to ARENAFIT_PROGRAM_ALIGNMENT. */
+static inline size_t arenafit_segment_get_buffer_size(const arenafit_program* program) {
+  return program->workspace;
+}
+
+/* Bytes of an input or output of a checked program, index < program->inputs or outputs. */
+size_t arenafit_segment_input_size(const arenafit_program* program, uint32_t index);
+size_t arenafit_segment_output_size(const arenafit_program* program, uint32_t index);
+
+/* Whether all outputs are disjoint from each other and from all inputs, or as far from these as the
+ * checked and rehearsed program asks for. */
+arenafit_segment_status arenafit_segment_check_overlap(const arenafit_program* program,
+                                                       const void* const* inputs,
+                                                       void* const* outputs);
+
+/* Runs the segment.
+ *
+ * program     checked
+ * inputs      the segment's inputs, of the sizes above
+ * outputs     the segment's outputs; where they overlap inputs, checked
+ * workspace   arenafit_segment_get_buffer_size(program) bytes, of any content, apart from all else
+ */
+void arenafit_segment_run(const arenafit_program* program, const void* const* inputs,
+                          void* const* outputs, void* workspace);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* ARENAFIT_SEGMENT_H_ */

@@ -1,0 +1,558 @@
+#include <stddef.h>
+
+#include "arenafit/segment.h"
+#include "segment_walk.h"
+
+/* Everything here may be anything: counts are of 16 bits, and sizes are of 64, so that no product
+ * of theirs overflows. */
+
+/* A program, its parts, and where its data may begin. */
+typedef struct {
+  arenafit_parts parts;
+  uint64_t data;
+} subject;
+
+typedef arenafit_segment_status status;
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+/* Words are little-endian, as CRC-32 is: it can take four bytes at once. */
+static uint32_t crc32(const uint32_t* word, const uint32_t* end) {
+  uint32_t crc = UINT32_MAX;
+  for (; word != end; ++word) {
+    crc ^= *word;
+    for (int bit = 0; bit < 32; ++bit) {
+      crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1)));
+    }
+  }
+  return ~crc;
+}
+
+static status check_header(const void* data, size_t size, subject* self) {
+  const arenafit_program* program = data;
+  if (program == NULL || (uintptr_t)data % ARENAFIT_PROGRAM_ALIGNMENT != 0 ||
+      size < sizeof *program || program->magic != ARENAFIT_PROGRAM_MAGIC) {
+    return ARENAFIT_SEGMENT_FORMAT;
+  }
+  const uint64_t sections = sizeof *program + (uint64_t)program->tensors * sizeof(arenafit_tensor) +
+                            (uint64_t)program->operators * sizeof(arenafit_operator) +
+                            (uint64_t)program->goals * sizeof(arenafit_goal) +
+                            (uint64_t)program->outputs * program->inputs * sizeof(int32_t) +
+                            (uint64_t)program->operands * sizeof(uint16_t);
+  if (program->size != size || size % 16 != 0 || size > INT32_MAX || sections > size ||
+      program->workspace > INT32_MAX || program->workspace % 16 != 0 ||
+      program->workspace < ARENAFIT_STATE_SIZE(program->operators)) {
+    return ARENAFIT_SEGMENT_SIZE;
+  }
+  const uint32_t* words = data;
+  if (crc32(words + 2, words + size / sizeof *words) != program->checksum) {
+    return ARENAFIT_SEGMENT_CHECKSUM;
+  }
+  self->parts = arenafit_parts_of(program);
+  self->data = sections;
+  return ARENAFIT_SEGMENT_OK;
+}
+
+/* Whether there are `bytes` bytes of data at an offset. */
+static int is_data(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment) {
+  const uint64_t size = self->parts.header->size;
+  return offset % alignment == 0 && offset >= self->data && offset <= size &&
+         bytes <= size - offset;
+}
+
+/* Whether there are `bytes` bytes for rows or sums at an offset of the workspace. */
+static int is_workspace(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment) {
+  const arenafit_program* program = self->parts.header;
+  return offset % alignment == 0 && offset >= ARENAFIT_STATE_SIZE(program->operators) &&
+         offset <= program->workspace && bytes <= program->workspace - offset;
+}
+
+/* ---- tensors -------------------------------------------------------------------------------- */
+
+static uint64_t elements(const arenafit_tensor* tensor) {
+  return (uint64_t)tensor->rows * tensor->width * tensor->channels;
+}
+
+static int is_tensor(const subject* self, uint32_t index) {
+  const arenafit_program* program = self->parts.header;
+  const arenafit_tensor* tensor = &self->parts.tensors[index];
+  if (elements(tensor) == 0 || tensor->ring == 0 || tensor->ring > tensor->rows ||
+      (tensor->type != ARENAFIT_TENSOR_S8 && tensor->type != ARENAFIT_TENSOR_S32)) {
+    return 0;
+  }
+  const uint32_t size = arenafit_type_size(tensor->type);
+  if (elements(tensor) * size > INT32_MAX) {
+    return 0;
+  }
+  const uint16_t producer = tensor->producer;
+  const int made = producer != ARENAFIT_NO_OPERATOR;
+  if (made && (producer >= program->operators || self->parts.operators[producer].output != index)) {
+    return 0;
+  }
+  if (tensor->place == ARENAFIT_PLACE_WORKSPACE) {
+    const uint64_t bytes = (uint64_t)tensor->ring * arenafit_row_size(tensor);
+    return made && is_workspace(self, tensor->offset, bytes, size);
+  }
+  if (tensor->ring != tensor->rows || tensor->type != ARENAFIT_TENSOR_S8) {
+    return 0;
+  }
+  switch (tensor->place) {
+    case ARENAFIT_PLACE_INPUT:
+      return !made && tensor->offset < program->inputs;
+    case ARENAFIT_PLACE_OUTPUT:
+      return made && tensor->offset < program->outputs;
+    case ARENAFIT_PLACE_CONSTANT:
+      return !made && is_data(self, tensor->offset, elements(tensor), 1);
+    default:
+      return 0;
+  }
+}
+
+/* The only tensor that is the segment's input or output number `offset`. */
+static const arenafit_tensor* find(const arenafit_parts* parts, uint32_t place, uint32_t offset) {
+  const arenafit_tensor* found = NULL;
+  for (uint32_t i = 0; i < parts->header->tensors; ++i) {
+    const arenafit_tensor* tensor = &parts->tensors[i];
+    if (tensor->place == place && tensor->offset == offset) {
+      if (found != NULL) {
+        return NULL;
+      }
+      found = tensor;
+    }
+  }
+  return found;
+}
+
+static status check_tensors(const subject* self) {
+  const arenafit_program* program = self->parts.header;
+  for (uint32_t i = 0; i < program->tensors; ++i) {
+    if (!is_tensor(self, i)) {
+      return ARENAFIT_SEGMENT_TENSOR;
+    }
+  }
+  for (uint32_t i = 0; i < program->inputs; ++i) {
+    if (find(&self->parts, ARENAFIT_PLACE_INPUT, i) == NULL) {
+      return ARENAFIT_SEGMENT_TENSOR;
+    }
+  }
+  for (uint32_t i = 0; i < program->outputs; ++i) {
+    if (find(&self->parts, ARENAFIT_PLACE_OUTPUT, i) == NULL) {
+      return ARENAFIT_SEGMENT_TENSOR;
+    }
+  }
+  return ARENAFIT_SEGMENT_OK;
+}
+
+/* ---- operators ------------------------------------------------------------------------------ */
+
+/* An operator, its parameters and tensors. */
+typedef struct {
+  const subject* program;
+  const arenafit_operator* op;
+  const void* params;
+  const arenafit_tensor* x; /* its first operand */
+  const arenafit_tensor* y;
+} call;
+
+static int is_between(int32_t value, int32_t low, int32_t high) {
+  return value >= low && value <= high;
+}
+
+static int is_byte(int32_t value) { return is_between(value, INT8_MIN, INT8_MAX); }
+
+static int is_scale(int32_t multiplier, int32_t shift) {
+  return multiplier >= 0 && is_between(shift, -31, 30);
+}
+
+static int is_clamp(int32_t min, int32_t max) { return min <= max && is_byte(min) && is_byte(max); }
+
+static int is_same(const arenafit_tensor* a, const arenafit_tensor* b) {
+  return a->rows == b->rows && a->width == b->width && a->channels == b->channels;
+}
+
+static int is_pixel(const arenafit_tensor* tensor, uint32_t channels) {
+  return tensor->rows == 1 && tensor->width == 1 && tensor->channels == channels;
+}
+
+/* One axis of a window: the first must reach the image, the last begin in it. A pooling window of
+ * neighbouring pixels has one in the image then, wherever it is. */
+static int is_axis(int32_t size, int32_t out, int32_t kernel, int32_t stride, int32_t dilation,
+                   int32_t pad) {
+  return kernel >= 1 && stride >= 1 && dilation >= 1 &&
+         (int64_t)(kernel - 1) * dilation < ARENAFIT_MAX_REACH && pad <= (kernel - 1) * dilation &&
+         (int64_t)(out - 1) * stride - pad < size;
+}
+
+static int is_window(const call* it, const arenafit_window* window) {
+  return window->kernel_h <= ARENAFIT_MAX_TAPS &&
+         is_axis(it->x->rows, it->y->rows, window->kernel_h, window->stride_h, window->dilation_h,
+                 window->pad_h) &&
+         is_axis(it->x->width, it->y->width, window->kernel_w, window->stride_w, window->dilation_w,
+                 window->pad_w);
+}
+
+/* Whether a checked window is never partly outside of the image. */
+static int is_inside(const call* it, const arenafit_window* window) {
+  const int32_t bottom =
+      (it->y->rows - 1) * window->stride_h + (window->kernel_h - 1) * window->dilation_h;
+  const int32_t right =
+      (it->y->width - 1) * window->stride_w + (window->kernel_w - 1) * window->dilation_w;
+  return window->pad_h == 0 && window->pad_w == 0 && bottom < it->x->rows && right < it->x->width;
+}
+
+/* The arrays of a convolution or fully connected layer. */
+static status check_conv_data(const call* it, uint64_t weights, int inside) {
+  const subject* program = it->program;
+  const arenafit_conv* params = it->params;
+  const uint32_t channels = it->y->channels;
+  if (params->layout != 0 || !is_between(params->input_offset, -127, 128) ||
+      !is_byte(params->output_offset) || !is_clamp(params->clamp_min, params->clamp_max) ||
+      !is_data(program, params->weights, weights, 1) ||
+      !is_data(program, params->folded, channels * sizeof(int32_t), 4) ||
+      (params->bias == 0 ? !inside
+                         : !is_data(program, params->bias, channels * sizeof(int32_t), 4))) {
+    return ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  if (it->y->type == ARENAFIT_TENSOR_S32) {
+    return params->multipliers == 0 && params->shifts == 0 ? ARENAFIT_SEGMENT_OK
+                                                           : ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  if (!is_data(program, params->multipliers, channels * sizeof(int32_t), 4) ||
+      !is_data(program, params->shifts, channels, 1)) {
+    return ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  const int32_t* multipliers = arenafit_at(program->parts.header, params->multipliers);
+  const int8_t* shifts = arenafit_at(program->parts.header, params->shifts);
+  for (uint32_t i = 0; i < channels; ++i) {
+    if (!is_scale(multipliers[i], shifts[i])) {
+      return ARENAFIT_SEGMENT_PARAMETERS;
+    }
+  }
+  return ARENAFIT_SEGMENT_OK;
+}
+
+static status check_conv_2d(const call* it) {
+  const arenafit_conv* params = it->params;
+  const uint32_t groups = params->groups;
+  if (it->op->operands == 2) {
+    const arenafit_tensor* sums = arenafit_operand(&it->program->parts, it->op, 1);
+    if (sums->type != ARENAFIT_TENSOR_S32 || !is_same(sums, it->y)) {
+      return ARENAFIT_SEGMENT_SHAPE;
+    }
+  }
+  if (groups == 0 || it->x->channels % groups != 0 || it->y->channels % groups != 0) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  if (!is_window(it, &params->window)) {
+    return ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  const uint64_t filter =
+      (uint64_t)params->window.kernel_h * params->window.kernel_w * (it->x->channels / groups);
+  return check_conv_data(it, filter * it->y->channels, is_inside(it, &params->window));
+}
+
+static status check_depthwise_conv_2d(const call* it) {
+  const arenafit_conv* params = it->params;
+  if (params->groups != 1 || it->y->channels % it->x->channels != 0) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  if (!is_window(it, &params->window)) {
+    return ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  const uint64_t filter = (uint64_t)params->window.kernel_h * params->window.kernel_w;
+  return check_conv_data(it, filter * it->y->channels, is_inside(it, &params->window));
+}
+
+/* The sums of an operator that needs them. */
+static int has_accumulator(const call* it) {
+  return is_workspace(it->program, it->op->accumulator, it->y->channels * sizeof(int32_t), 4);
+}
+
+static status check_fully_connected(const call* it) {
+  const arenafit_conv* params = it->params;
+  if (params->groups != 1 || !is_pixel(it->y, it->y->channels)) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  if (it->x->rows > 1 && !has_accumulator(it)) {
+    return ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  return check_conv_data(it, elements(it->x) * it->y->channels, 1);
+}
+
+static status check_pool(const call* it) {
+  const arenafit_pool* params = it->params;
+  if (it->x->channels != it->y->channels) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  return is_window(it, &params->window) && params->window.dilation_h == 1 &&
+                 params->window.dilation_w == 1 && is_clamp(params->clamp_min, params->clamp_max)
+             ? ARENAFIT_SEGMENT_OK
+             : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
+static status check_reduction(const call* it) {
+  const arenafit_pool* pool = it->params;
+  const arenafit_mean* mean = it->params;
+  if (!is_pixel(it->y, it->x->channels)) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  /* Sums of bytes, and half of their number, must stay in range: they are divided by it. */
+  const int fits = (uint64_t)it->x->rows * it->x->width <= ARENAFIT_MAX_REDUCED;
+  const int right = it->op->kind == ARENAFIT_MEAN
+                        ? is_scale(mean->multiplier, mean->shift) && is_byte(mean->output_offset)
+                        : is_clamp(pool->clamp_min, pool->clamp_max);
+  return fits && right && has_accumulator(it) ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
+static status check_arithmetic(const call* it) {
+  const arenafit_arithmetic* params = it->params;
+  for (uint32_t i = 0; i < 2; ++i) {
+    const arenafit_tensor* x = arenafit_operand(&it->program->parts, it->op, i);
+    if ((x->rows != 1 && x->rows != it->y->rows) || (x->width != 1 && x->width != it->y->width) ||
+        (x->channels != 1 && x->channels != it->y->channels)) {
+      return ARENAFIT_SEGMENT_SHAPE;
+    }
+    if (!is_between(params->input_offset[i], -127, 128) ||
+        !is_scale(params->input_multiplier[i], params->input_shift[i])) {
+      return ARENAFIT_SEGMENT_PARAMETERS;
+    }
+  }
+  return is_between(params->left_shift, 0, 22) && is_scale(params->multiplier, params->shift) &&
+                 is_byte(params->output_offset) && is_clamp(params->clamp_min, params->clamp_max)
+             ? ARENAFIT_SEGMENT_OK
+             : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
+static status check_concatenation(const call* it) {
+  const arenafit_concatenation* params = it->params;
+  if (params->axis > 2) {
+    return ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  uint32_t sum = 0;
+  for (uint32_t i = 0; i < it->op->operands; ++i) {
+    const arenafit_tensor* x = arenafit_operand(&it->program->parts, it->op, i);
+    const uint32_t extents[] = {x->rows, x->width, x->channels};
+    const uint32_t wanted[] = {it->y->rows, it->y->width, it->y->channels};
+    for (uint32_t axis = 0; axis < 3; ++axis) {
+      if (axis != params->axis && extents[axis] != wanted[axis]) {
+        return ARENAFIT_SEGMENT_SHAPE;
+      }
+    }
+    sum += extents[params->axis];
+  }
+  const uint32_t whole[] = {it->y->rows, it->y->width, it->y->channels};
+  return sum == whole[params->axis] ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_SHAPE;
+}
+
+static status check_pad(const call* it) {
+  const arenafit_pad* params = it->params;
+  if (params->rows + it->x->rows > it->y->rows || params->columns + it->x->width > it->y->width ||
+      params->channels + it->x->channels > it->y->channels) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  return is_byte(params->value) ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
+static status check_table(const call* it) {
+  return is_same(it->x, it->y) ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_SHAPE;
+}
+
+/* Indices below `limit`. */
+static int are_indices(const subject* self, uint32_t offset, uint32_t count, uint32_t limit) {
+  if (!is_data(self, offset, count * sizeof(uint16_t), 2)) {
+    return 0;
+  }
+  const uint16_t* indices = arenafit_at(self->parts.header, offset);
+  for (uint32_t i = 0; i < count; ++i) {
+    if (indices[i] >= limit) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static status check_resize(const call* it) {
+  const arenafit_resize* params = it->params;
+  if (it->x->channels != it->y->channels) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  return are_indices(it->program, params->rows, it->y->rows, it->x->rows) &&
+                 are_indices(it->program, params->columns, it->y->width, it->x->width)
+             ? ARENAFIT_SEGMENT_OK
+             : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
+static status check_softmax(const call* it) {
+  const arenafit_softmax* params = it->params;
+  if (!is_same(it->x, it->y) || it->y->channels >= 1 << 12) { /* or else their sum overflows */
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  return is_scale(params->multiplier, params->left_shift) && params->left_shift >= 0
+             ? ARENAFIT_SEGMENT_OK
+             : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
+/* What is known of each kind of operator. */
+typedef struct {
+  uint32_t least, most; /* operands */
+  uint32_t size;        /* bytes of the parameters */
+  status (*check)(const call* it);
+} kind;
+
+static const kind* kind_of(uint32_t id) {
+  static const kind kConv = {1, 2, sizeof(arenafit_conv), check_conv_2d};
+  static const kind kDepthwise = {1, 1, sizeof(arenafit_conv), check_depthwise_conv_2d};
+  static const kind kFullyConnected = {1, 1, sizeof(arenafit_conv), check_fully_connected};
+  static const kind kPool = {1, 1, sizeof(arenafit_pool), check_pool};
+  static const kind kGlobalPool = {1, 1, sizeof(arenafit_pool), check_reduction};
+  static const kind kMean = {1, 1, sizeof(arenafit_mean), check_reduction};
+  static const kind kArithmetic = {2, 2, sizeof(arenafit_arithmetic), check_arithmetic};
+  static const kind kConcatenation = {1, ARENAFIT_MAX_OPERANDS, sizeof(arenafit_concatenation),
+                                      check_concatenation};
+  static const kind kPad = {1, 1, sizeof(arenafit_pad), check_pad};
+  static const kind kTable = {1, 1, 256, check_table};
+  static const kind kResize = {1, 1, sizeof(arenafit_resize), check_resize};
+  static const kind kSoftmax = {1, 1, sizeof(arenafit_softmax), check_softmax};
+  switch (id) {
+    case ARENAFIT_CONV_2D:
+      return &kConv;
+    case ARENAFIT_DEPTHWISE_CONV_2D:
+      return &kDepthwise;
+    case ARENAFIT_FULLY_CONNECTED:
+      return &kFullyConnected;
+    case ARENAFIT_MAX_POOL_2D:
+    case ARENAFIT_AVERAGE_POOL_2D:
+      return &kPool;
+    case ARENAFIT_GLOBAL_AVERAGE_POOL:
+    case ARENAFIT_GLOBAL_MAX_POOL:
+      return &kGlobalPool;
+    case ARENAFIT_MEAN:
+      return &kMean;
+    case ARENAFIT_ADD:
+    case ARENAFIT_SUB:
+    case ARENAFIT_MUL:
+      return &kArithmetic;
+    case ARENAFIT_CONCATENATION:
+      return &kConcatenation;
+    case ARENAFIT_PAD:
+      return &kPad;
+    case ARENAFIT_TABLE:
+      return &kTable;
+    case ARENAFIT_RESIZE_NEAREST_NEIGHBOR:
+      return &kResize;
+    case ARENAFIT_SOFTMAX:
+      return &kSoftmax;
+    default:
+      return NULL;
+  }
+}
+
+/* Sums are for convolutions alone: what one makes of them, and of which it goes on. */
+static int are_types_right(const call* it) {
+  for (uint32_t i = 0; i < it->op->operands; ++i) {
+    const arenafit_tensor* operand = arenafit_operand(&it->program->parts, it->op, i);
+    const int may_be_sums = it->op->kind == ARENAFIT_CONV_2D && i == 1;
+    if (operand->type != ARENAFIT_TENSOR_S8 && !may_be_sums) {
+      return 0;
+    }
+  }
+  return it->y->type == ARENAFIT_TENSOR_S8 || it->op->kind == ARENAFIT_CONV_2D;
+}
+
+static status check_operator(const subject* self, uint32_t index) {
+  const arenafit_program* program = self->parts.header;
+  const arenafit_operator* op = &self->parts.operators[index];
+  const kind* known = kind_of(op->kind);
+  if (known == NULL || op->output >= program->tensors ||
+      self->parts.tensors[op->output].producer != index || op->operands < known->least ||
+      op->operands > known->most || op->first > program->operands ||
+      op->operands > program->operands - op->first) {
+    return ARENAFIT_SEGMENT_OPERATOR;
+  }
+  for (uint32_t i = 0; i < op->operands; ++i) {
+    const uint32_t operand = self->parts.operands[op->first + i];
+    if (operand >= program->tensors) {
+      return ARENAFIT_SEGMENT_OPERATOR;
+    }
+    const uint16_t producer = self->parts.tensors[operand].producer;
+    if (producer != ARENAFIT_NO_OPERATOR && producer >= index) {
+      return ARENAFIT_SEGMENT_OPERATOR;
+    }
+  }
+  const call it = {self, op, arenafit_at(program, op->parameters),
+                   arenafit_operand(&self->parts, op, 0), &self->parts.tensors[op->output]};
+  if (!are_types_right(&it)) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  if (!is_data(self, op->parameters, known->size, 4)) {
+    return ARENAFIT_SEGMENT_PARAMETERS;
+  }
+  return known->check(&it);
+}
+
+static status check_goals(const arenafit_parts* parts) {
+  for (uint32_t i = 0; i < parts->header->goals; ++i) {
+    const arenafit_goal* goal = &parts->goals[i];
+    if (goal->operator_index >= parts->header->operators ||
+        goal->steps > arenafit_steps_of(parts, &parts->operators[goal->operator_index])) {
+      return ARENAFIT_SEGMENT_GOAL;
+    }
+  }
+  return ARENAFIT_SEGMENT_OK;
+}
+
+status arenafit_segment_check(const void* program, size_t size) {
+  subject self;
+  status found = check_header(program, size, &self);
+  if (found == ARENAFIT_SEGMENT_OK) {
+    found = check_tensors(&self);
+  }
+  for (uint32_t i = 0; found == ARENAFIT_SEGMENT_OK && i < self.parts.header->operators; ++i) {
+    found = check_operator(&self, i);
+  }
+  return found == ARENAFIT_SEGMENT_OK ? check_goals(&self.parts) : found;
+}
+
+/* ---- what the caller provides --------------------------------------------------------------- */
+
+static size_t size_of(const arenafit_program* program, uint32_t place, uint32_t index) {
+  const arenafit_parts parts = arenafit_parts_of(program);
+  return (size_t)elements(find(&parts, place, index));
+}
+
+size_t arenafit_segment_input_size(const arenafit_program* program, uint32_t index) {
+  return size_of(program, ARENAFIT_PLACE_INPUT, index);
+}
+
+size_t arenafit_segment_output_size(const arenafit_program* program, uint32_t index) {
+  return size_of(program, ARENAFIT_PLACE_OUTPUT, index);
+}
+
+/* Whether the `a` bytes at `x` and the `b` bytes at `y` have none in common. */
+static int are_apart(uintptr_t x, size_t a, uintptr_t y, size_t b) {
+  return x < y ? y - x >= a : x - y >= b;
+}
+
+status arenafit_segment_check_overlap(const arenafit_program* program, const void* const* inputs,
+                                      void* const* outputs) {
+  const arenafit_parts parts = arenafit_parts_of(program);
+  for (uint32_t i = 0; i < program->outputs; ++i) {
+    const uintptr_t output = (uintptr_t)outputs[i];
+    const size_t size = arenafit_segment_output_size(program, i);
+    for (uint32_t j = 0; j < i; ++j) {
+      if (!are_apart(output, size, (uintptr_t)outputs[j],
+                     arenafit_segment_output_size(program, j))) {
+        return ARENAFIT_SEGMENT_OVERLAP;
+      }
+    }
+    for (uint32_t j = 0; j < program->inputs; ++j) {
+      const uintptr_t input = (uintptr_t)inputs[j];
+      const int32_t least = parts.overlaps[i * program->inputs + j];
+      if (!are_apart(output, size, input, arenafit_segment_input_size(program, j)) &&
+          (least == ARENAFIT_DISJOINT || (intptr_t)(input - output) < least)) {
+        return ARENAFIT_SEGMENT_OVERLAP;
+      }
+    }
+  }
+  return ARENAFIT_SEGMENT_OK;
+}

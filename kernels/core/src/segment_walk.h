@@ -1,0 +1,78 @@
+/* The order in which a segment's operators work, and what they read: what the interpreter and its
+ * checks have in common. */
+#ifndef ARENAFIT_SEGMENT_WALK_H_
+#define ARENAFIT_SEGMENT_WALK_H_
+
+#include "arenafit/program.h"
+
+/* The parts of a program. */
+typedef struct {
+  const arenafit_program* header;
+  const arenafit_tensor* tensors;
+  const arenafit_operator* operators;
+  const arenafit_goal* goals;
+  const int32_t* overlaps;
+  const uint16_t* operands;
+} arenafit_parts;
+
+arenafit_parts arenafit_parts_of(const arenafit_program* program);
+
+/* What is at an offset. */
+static inline const void* arenafit_at(const arenafit_program* program, uint32_t offset) {
+  return (const uint8_t*)(const void*)program + offset;
+}
+
+/* Bytes of an element of a known type. */
+static inline uint32_t arenafit_type_size(uint32_t type) {
+  return type == ARENAFIT_TENSOR_S8 ? 1 : type == ARENAFIT_TENSOR_S16 ? 2 : 4;
+}
+
+/* Bytes of a row. */
+static inline uint32_t arenafit_row_size(const arenafit_tensor* tensor) {
+  return (uint32_t)tensor->width * tensor->channels * arenafit_type_size(tensor->type);
+}
+
+static inline int arenafit_is_reducing(uint32_t kind) {
+  return kind >= ARENAFIT_FULLY_CONNECTED && kind <= ARENAFIT_MEAN &&
+         kind != ARENAFIT_MAX_POOL_2D && kind != ARENAFIT_AVERAGE_POOL_2D;
+}
+
+static inline const arenafit_tensor* arenafit_operand(const arenafit_parts* parts,
+                                                      const arenafit_operator* op, uint32_t index) {
+  return &parts->tensors[parts->operands[op->first + index]];
+}
+
+/* How many steps an operator takes. */
+static inline uint32_t arenafit_steps_of(const arenafit_parts* parts, const arenafit_operator* op) {
+  return arenafit_is_reducing(op->kind) ? arenafit_operand(parts, op, 0)->rows
+                                        : parts->tensors[op->output].rows;
+}
+
+/* Rows from first to last; none where first > last. */
+typedef struct {
+  int32_t first, last;
+} arenafit_span;
+
+/* The rows of an operand that a step of an operator reads, which may be fewer than those between
+ * them where a window is dilated. */
+arenafit_span arenafit_rows_read(const arenafit_parts* parts, const arenafit_operator* op,
+                                 uint32_t operand, uint32_t step);
+
+/* A walk through all steps. */
+typedef struct {
+  arenafit_parts parts;
+  uint16_t* steps; /* that each operator has done */
+  uint16_t* stack; /* of operators that wait for rows */
+  uint32_t depth;
+  uint32_t goal;
+} arenafit_walk;
+
+arenafit_walk arenafit_walk_start(const arenafit_program* program, void* state);
+
+/* The operator whose turn it is, with walk->steps counting the step already; NULL at the end. */
+const arenafit_operator* arenafit_walk_next(arenafit_walk* walk);
+
+/* Rows that there have been of a tensor; all of one that no operator makes. */
+uint32_t arenafit_rows_made(const arenafit_walk* walk, const arenafit_tensor* tensor);
+
+#endif /* ARENAFIT_SEGMENT_WALK_H_ */

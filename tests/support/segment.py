@@ -1,0 +1,203 @@
+"""Programs of segments on the host: made of test models, and run by kernels/core."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from arenafit.graph import Model, save
+from arenafit.partial.lower import lower
+from arenafit.partial.program import Place, Program, ProgramTensor, encode
+from arenafit.partial.roles import role
+from arenafit.partial.segment import Segment, make_segment
+from support.native import C_FLAGS, KERNELS, compile_shared
+from support.rewriting import tflm
+
+__all__ = [
+    "SOURCES",
+    "STATUS",
+    "Runner",
+    "aligned",
+    "check",
+    "program_of",
+    "rehearse",
+    "resealed",
+    "same_as_tflm",
+    "segment_of",
+    "with_ring",
+]
+
+Array = npt.NDArray[Any]
+
+SOURCES = tuple(sorted((KERNELS / "core/src").glob("segment*.c"))) + tuple(
+    sorted((KERNELS / "core/src").glob("row_*.c"))
+)
+
+STATUS = (
+    "OK", "FORMAT", "SIZE", "CHECKSUM", "TENSOR", "OPERATOR", "SHAPE", "PARAMETERS", "GOAL",
+    "RING", "OVERLAP",
+)  # fmt: skip
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    library = compile_shared(SOURCES, *C_FLAGS)
+    library.arenafit_segment_text.restype = ctypes.c_char_p
+    for name in ("input", "output"):
+        getattr(library, f"arenafit_segment_{name}_size").restype = ctypes.c_size_t
+    return library
+
+
+# -- programs -----------------------------------------------------------------------------
+
+
+def segment_of(model: Model) -> Segment:
+    """All operators of `model` as one segment."""
+    graph = model.main
+    segment = make_segment(graph.operators, role, lambda tensor: tensor in graph.outputs)
+    assert segment is not None, "the test model is no segment"
+    return segment
+
+
+def program_of(model: Model) -> Program:
+    """The program of all of `model`."""
+    return lower(segment_of(model))
+
+
+def with_ring(program: Program, tensor: int, rows: int) -> Program:
+    """`program` with another number of rows in the ring of a tensor."""
+    tensors = list(program.tensors)
+    tensors[tensor] = replace(tensors[tensor], ring=rows)
+    return replace(program, tensors=tuple(tensors))
+
+
+def resealed(data: bytes) -> bytes:
+    """`data` with the checksum that it should have."""
+    return data[:4] + struct.pack("<I", zlib.crc32(data[8:])) + data[8:]
+
+
+# -- calls --------------------------------------------------------------------------------
+
+
+def aligned(size: int, fill: int = 0, alignment: int = 16) -> Array:
+    """`size` bytes at a multiple of `alignment`."""
+    raw = np.full(size + alignment, fill, np.uint8)
+    start = -raw.ctypes.data % alignment
+    return raw[start : start + size]
+
+
+def _copy(data: bytes) -> Array:
+    copy = aligned(len(data))
+    copy[:] = np.frombuffer(data, np.uint8)
+    return copy
+
+
+def _pointer(array: Array) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def check(data: bytes, size: int | None = None, misaligned: int = 0) -> str:
+    """What arenafit_segment_check says of `data`."""
+    memory = aligned(len(data) + misaligned)
+    memory[misaligned:] = np.frombuffer(data, np.uint8)
+    length = len(data) if size is None else size
+    address = ctypes.c_void_p(memory.ctypes.data + misaligned)
+    return STATUS[_library().arenafit_segment_check(address, ctypes.c_size_t(length))]
+
+
+def rehearse(program: Program) -> str:
+    """What arenafit_segment_rehearse says of a program that passes arenafit_segment_check."""
+    data = _copy(encode(program))
+    state = aligned(4 * len(program.operators) + 16)
+    assert check(bytes(data)) == "OK"
+    return STATUS[_library().arenafit_segment_rehearse(_pointer(data), _pointer(state))]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A program that has been checked, and memory of just the size that it asks for."""
+
+    program: Program
+
+    def tensors(self, place: Place) -> list[ProgramTensor]:
+        """The segment's inputs, or outputs, in order."""
+        found = [tensor for tensor in self.program.tensors if tensor.place is place]
+        return sorted(found, key=lambda tensor: tensor.offset)
+
+    def sizes(self, place: Place) -> list[int]:
+        """Their bytes, as the library says."""
+        data = _copy(encode(self.program))
+        name = "input" if place is Place.INPUT else "output"
+        function = getattr(_library(), f"arenafit_segment_{name}_size")
+        count = self.program.inputs if place is Place.INPUT else self.program.outputs
+        return [function(_pointer(data), ctypes.c_uint32(i)) for i in range(count)]
+
+    def run(self, inputs: Sequence[bytes], distance: int | None = None) -> list[bytes]:
+        """The outputs. With `distance` the first output is that many bytes before the first
+        input, over it or not."""
+        data = encode(self.program)
+        assert check(data) == "OK", check(data)
+        given, made = self.sizes(Place.INPUT), self.sizes(Place.OUTPUT)
+        assert [len(value) for value in inputs] == given
+        read = [_copy(value) for value in inputs]
+        written = [aligned(size, 0xA5) for size in made]
+        if distance is not None:
+            arena = aligned(given[0] + made[0] + abs(distance), 0xA5)
+            low = max(-distance, 0)
+            written[0] = arena[low : low + made[0]]
+            read[0] = arena[low + distance : low + distance + given[0]]
+            read[0][:] = np.frombuffer(inputs[0], np.uint8)
+        guard = 64
+        workspace = aligned(self.program.workspace + guard, 0x5A)
+        program = _copy(data)
+        pointers = ctypes.c_void_p * max(len(read), len(written))
+        _library().arenafit_segment_run(
+            _pointer(program),
+            pointers(*(array.ctypes.data for array in read)),
+            pointers(*(array.ctypes.data for array in written)),
+            _pointer(workspace),
+        )
+        assert (workspace[self.program.workspace :] == 0x5A).all(), "wrote behind the workspace"
+        assert bytes(program) == data, "wrote into the program"
+        return [bytes(array) for array in written]
+
+    def allows(self, distance: int) -> bool:
+        """Whether the first output may be `distance` bytes before the first input."""
+        given, made = self.sizes(Place.INPUT), self.sizes(Place.OUTPUT)
+        base = 1 << 20
+        inputs, outputs = [base + distance], [base]
+        for size in (*given[1:], *made[1:]):
+            inputs.append(2 * base + sum(inputs) + size)  # anywhere else
+        inputs, others = inputs[: len(given)], inputs[len(given) :]
+        pointers = ctypes.c_void_p * max(len(given), len(made))
+        program = _copy(encode(self.program))
+        status = _library().arenafit_segment_check_overlap(
+            _pointer(program), pointers(*inputs), pointers(*outputs, *others)
+        )
+        return STATUS[status] == "OK"
+
+
+def same_as_tflm(model: Model, runs: int = 3, seed: int = 0) -> bool:
+    """True where `model` as one segment gives the real TFLM's outputs for random inputs."""
+    runner = Runner(program_of(model))
+    assert rehearse(runner.program) == "OK", rehearse(runner.program)
+    rng = np.random.default_rng(seed)
+    inputs = [
+        [rng.integers(-128, 128, tensor.shape).astype(np.int8) for tensor in model.main.inputs]
+        for _ in range(runs)
+    ]
+    expected = tflm().run(save(model), inputs)
+    assert len({np.asarray(outputs[0]).tobytes() for outputs in expected}) > 1 or runs == 1
+    return all(
+        runner.run([value.tobytes() for value in given])
+        == [np.asarray(value).tobytes() for value in wanted]
+        for given, wanted in zip(inputs, expected, strict=True)
+    )
