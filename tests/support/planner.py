@@ -110,6 +110,7 @@ class RunningPlanner:
 
     def set_plan(self, plan: bytes) -> None:
         """SetPlan: that of the next model."""
+        self._earlier = self._plan  # stays readable: a planner that still looks there is found out
         self._plan = ctypes.create_string_buffer(plan, max(1, len(plan)))
         size = ctypes.c_size_t(len(plan))
         self._library.planner_set_plan(self._object, self._plan, size, ctypes.c_bool(self._online))
