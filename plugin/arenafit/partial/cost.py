@@ -1,0 +1,173 @@
+"""What the steps of a plan cost: the bytes that are alive while an interval of operators runs.
+
+A plan cuts the order of a subgraph into intervals; each is one operator as it is, or a
+segment. The cost of an interval does not depend on the other cuts: what lives across it are
+the tensors that are made before it and read after it. That is what makes the search exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from arenafit.graph.model import Operator, Subgraph, Tensor
+from arenafit.memory.build import OverlapRule, tensor_pairs
+from arenafit.memory.lifetimes import ScratchSizes, head_bytes
+from arenafit.memory.problem import Bytes, align
+from arenafit.partial.roles import flat, role
+from arenafit.partial.segment import Segment, make_segment
+
+__all__ = ["Costs", "Step"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Operators start .. stop - 1 of the order: a segment, or one operator as it is."""
+
+    start: int
+    stop: int
+    cost: Bytes  # the head while it runs, if the tensors can be placed without gaps
+    segment: Segment | None
+
+
+class Costs:
+    """Costs of intervals of one subgraph's operators, each worked out once.
+
+    Args:
+        subgraph: in its present order; its operators call no other subgraphs.
+        overlaps: what the kernels allow of operators that stay as they are.
+        scratch: what these ask for.
+    """
+
+    def __init__(
+        self,
+        subgraph: Subgraph,
+        overlaps: OverlapRule | None = None,
+        scratch: ScratchSizes | None = None,
+    ) -> None:
+        self.operators: Sequence[Operator] = tuple(subgraph.operators)
+        self._overlaps, self._scratch = overlaps, scratch
+        self._born = dict.fromkeys(subgraph.inputs, -1)
+        self._dies = dict(self._born)  # no reader: dies where it is born
+        for i, op in enumerate(self.operators):
+            for tensor in op.activations():
+                self._dies[tensor] = i
+            for tensor in op.outputs:
+                self._born[tensor] = self._dies[tensor] = i
+        for tensor in subgraph.outputs:
+            self._dies[tensor] = len(self.operators)
+        self._size = {tensor: align(head_bytes(tensor)) for tensor in self._born}
+        self._roles = {op: role(op) for op in self.operators}
+        self._across = self._sums_across()
+        self._floors = self._rings_floors()
+        self._segments: dict[tuple[int, int], Step | None] = {}
+        self._plain: dict[int, Step] = {}
+
+    def eligible(self, position: int) -> bool:
+        """True where the operator there can be a member of a segment."""
+        return self._roles[self.operators[position]] is not None
+
+    def plain(self, position: int) -> Step:
+        """The operator there as it is."""
+        if position not in self._plain:
+            op = self.operators[position]
+            scratch = (self._scratch(op) or []) if self._scratch is not None else []
+            pairs = tensor_pairs(op, self._overlaps) if self._overlaps is not None else []
+            lows = {(source, target): low for source, target, low, _ in pairs}
+            around = self._around(position, position + 1, lows)
+            cost = around + sum(align(size) for size in scratch)
+            self._plain[position] = Step(position, position + 1, cost, None)
+        return self._plain[position]
+
+    def known(self, start: int, stop: int) -> bool:
+        """True where `segment` has already been asked for that interval."""
+        return (start, stop) in self._segments
+
+    def segment(self, start: int, stop: int) -> Step | None:
+        """The interval as a segment, None where it cannot be one. Simulates it: costly."""
+        key = start, stop
+        if key not in self._segments:
+            made = make_segment(
+                self.operators[start:stop], self._roles.__getitem__,
+                lambda tensor: self._dies[tensor] >= stop,
+            )  # fmt: skip
+            self._segments[key] = None if made is None else self._step(made, start, stop)
+        return self._segments[key]
+
+    def bound(self, start: int, stop: int) -> Bytes:
+        """No segment of that interval costs less. O(1)."""
+        across = self._across[start][stop]
+        ends = max(self._across[start][start], self._across[stop][stop]) - across
+        return across + ends + align(4 * (stop - start)) + self._floors[start][stop]
+
+    def _step(self, made: Segment, start: int, stop: int) -> Step:
+        distances = made.simulation.distances
+        lows = {
+            (source, target): align(distances[j][k])
+            for j, source in enumerate(made.inputs)
+            for k, target in enumerate(made.outputs)
+        }
+        return Step(start, stop, self._around(start, stop, lows) + made.workspace.size, made)
+
+    def _around(self, start: int, stop: int, lows: Mapping[tuple[Tensor, Tensor], Bytes]) -> Bytes:
+        """All that is alive but workspace, less what a dying input shares with an output.
+
+        Each tensor shares with one other at most; the pairs that save most come first.
+        """
+        across = self._across[start][stop]
+        total = self._across[start][start] + self._across[stop][stop] - across
+        savings = []
+        for (source, target), low in lows.items():
+            if self._dies[source] >= stop:
+                continue
+            read, written = self._size[source], self._size[target]
+            saved = read + written - max(read + max(low, 0), written)
+            savings.append((saved, source, target))
+        taken: set[Tensor] = set()
+        for saved, source, target in sorted(savings, key=lambda entry: -entry[0]):
+            if saved > 0 and source not in taken and target not in taken:
+                total -= saved
+                taken |= {source, target}
+        for op in self.operators[start:stop]:  # results that nobody reads
+            total += sum(self._size[t] for t in op.outputs if self._dies[t] == self._born[t])
+        return total
+
+    def _sums_across(self) -> list[list[Bytes]]:
+        """[i][j], i <= j: the bytes of tensors made before operator i and read by j or later."""
+        count = len(self.operators)
+        table = [[0] * (count + 1) for _ in range(count + 1)]
+        for start in range(count + 1):
+            row = table[start]
+            for tensor, born in self._born.items():
+                if born < start <= self._dies[tensor]:
+                    row[self._dies[tensor]] += self._size[tensor]
+            for j in range(count - 1, -1, -1):
+                row[j] += row[j + 1]
+        return table
+
+    def _rings_floors(self) -> list[list[Bytes]]:
+        """[i][j]: what the rings of a segment of operators i .. j - 1 take at the least.
+
+        When an operator does a step, the rows that it reads are there, and the one it makes.
+        """
+        count = len(self.operators)
+        ending: list[list[tuple[int, Bytes]]] = [[] for _ in range(count + 1)]
+        for op in self.operators:
+            found = self._roles[op]
+            if found is None or found.kind == "RESHAPE":
+                continue
+            for tensor, window in zip(found.inputs, found.windows, strict=True):
+                if self._born[tensor] < 0:
+                    continue
+                height, width, channels = flat(tensor)
+                rows = 1 if window is None else min(window.kernel, height)
+                if found.shapes[0] is not None and window is not None and window.dilation == 1:
+                    ending[self._dies[tensor] + 1].append(
+                        (self._born[tensor], rows * width * channels)
+                    )
+        table = [[0] * (count + 1) for _ in range(count + 1)]
+        for start in range(count, -1, -1):
+            for stop in range(start + 1, count + 1):
+                here = max((size for born, size in ending[stop] if born >= start), default=0)
+                table[start][stop] = max(table[start][stop - 1], here)
+        return table

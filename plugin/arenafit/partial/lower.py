@@ -1,0 +1,314 @@
+"""From a segment to its program: parameters as TFLM's kernels work them out in Prepare.
+
+Each function names the file below tensorflow/lite/micro/kernels/ that it follows. What TFLM
+computes in float is computed in float here, too; see `arithmetic`.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+
+from arenafit.errors import ModelError
+from arenafit.graph.model import Operator, Tensor
+from arenafit.memory.access.describe import integers
+from arenafit.memory.access.window import Axis
+from arenafit.partial.arithmetic import (
+    INT32_MAX,
+    INT32_MIN,
+    activation_range,
+    f32,
+    input_radius,
+    quantize_multiplier,
+    scale_of,
+    zero_of,
+)
+from arenafit.partial.program import (
+    DISJOINT,
+    NO_OPERATOR,
+    Arithmetic,
+    Concatenation,
+    Conv,
+    Kind,
+    Mean,
+    Pad,
+    Parameters,
+    Place,
+    Pool,
+    Program,
+    ProgramOperator,
+    ProgramTensor,
+    Softmax,
+    Table,
+    Window,
+)
+from arenafit.partial.roles import Role, operand_shape
+from arenafit.partial.segment import Segment
+from arenafit.partial.tables import table_of
+
+__all__ = ["lower", "parameters_of"]
+
+_MAX_SHIFT = 30  # of a program's multipliers
+
+
+def lower(segment: Segment) -> Program:
+    """The program of `segment`.
+
+    Raises:
+        ModelError: an operator has parameters that TFLM, or a program, cannot have. Ask
+            `parameters_of` beforehand.
+    """
+    tensors = _tensors(segment)
+    operators = []
+    for i, (op, role) in enumerate(zip(segment.members, segment.roles, strict=True)):
+        parameters = parameters_of(op, role)
+        if parameters is None:
+            raise ModelError("its parameters are beyond what a program can have", op.code.label)
+        output = segment.index[role.output]
+        operands = tuple(_operands(segment, op, role, tensors))
+        sums = segment.workspace.sums[i]
+        operators.append(ProgramOperator(Kind[role.kind], operands, output, parameters, sums))
+    return Program(
+        len(segment.inputs),
+        len(segment.outputs),
+        tuple(tensors),
+        tuple(operators),
+        segment.simulation.goals,
+        _overlaps(segment),
+        segment.workspace.size,
+    )
+
+
+def _overlaps(segment: Segment) -> tuple[tuple[int, ...], ...]:
+    """By output and input; DISJOINT where nothing could be shared."""
+    distances = segment.simulation.distances
+    return tuple(
+        tuple(
+            row[k] if row[k] < target.nbytes else DISJOINT for row in distances
+        )
+        for k, target in enumerate(segment.outputs)
+    )  # fmt: skip
+
+
+def _tensors(segment: Segment) -> list[ProgramTensor]:
+    """Those of the segment, in its order; constants are added by whoever reads them."""
+    inputs = {segment.index[t]: k for k, t in enumerate(segment.inputs)}
+    outputs = {segment.index[t]: k for k, t in enumerate(segment.outputs)}
+    producers = {segment.index[role.output]: i for i, role in enumerate(segment.roles)}
+    tensors = []
+    for i, (rows, width, channels) in enumerate(segment.shapes):
+        if i in inputs:
+            place, offset, ring = Place.INPUT, inputs[i], rows
+        elif i in outputs:
+            place, offset, ring = Place.OUTPUT, outputs[i], rows
+        else:
+            place, offset = Place.WORKSPACE, segment.workspace.rings[i]
+            ring = segment.simulation.rings[i]
+        producer = producers.get(i, NO_OPERATOR)
+        tensors.append(ProgramTensor(place, offset, rows, ring, width, channels, producer))
+    return tensors
+
+
+def _operands(
+    segment: Segment, op: Operator, role: Role, tensors: list[ProgramTensor]
+) -> list[int]:
+    """Tensors that `op` reads; the constant operand of an elementwise one becomes a tensor."""
+    if role.kind not in _ARITHMETIC:
+        return [segment.index[t] for t in role.inputs]
+    found = []
+    for tensor in op.inputs:
+        assert tensor is not None
+        if not tensor.is_constant:
+            found.append(segment.index[tensor])
+            continue
+        rows, width, channels = operand_shape(tensor)
+        found.append(len(tensors))
+        tensors.append(
+            ProgramTensor(Place.CONSTANT, 0, rows, rows, width, channels, data=_data(tensor))
+        )
+    return found
+
+
+def _data(tensor: Tensor) -> bytes:
+    assert tensor.buffer is not None and tensor.buffer.data is not None
+    return tensor.buffer.data
+
+
+def parameters_of(op: Operator, role: Role) -> Parameters | None:
+    """The parameters of `op` in a program, None where it cannot have them."""
+    return _PARAMETERS[role.kind](op, role)
+
+
+def _image(role: Role) -> Window:
+    assert role.image is not None
+    rows, columns = role.image
+    return Window(
+        (rows.kernel, columns.kernel), (rows.stride, columns.stride),
+        (rows.dilation, columns.dilation), (rows.pad, columns.pad),
+    )  # fmt: skip
+
+
+def _factors(op: Operator, role: Role, channels: int) -> list[tuple[int, int]] | None:
+    """A multiplier and a shift an output channel (conv_common.cc, fully_connected_common.cc)."""
+    source, weights, target = role.inputs[0], op.inputs[1], role.output
+    assert weights is not None and weights.quantization is not None
+    read, written = scale_of(source), scale_of(target)
+    scales = [f32(scale) for scale in weights.quantization.scales]
+    if role.kind == "FULLY_CONNECTED" and len(scales) == 1:
+        real = [f32(read * scales[0]) / written]  # the product of two floats is a float
+    else:
+        real = [read * scale / written for scale in scales]
+    found = [quantize_multiplier(factor) for factor in real]
+    if any(shift > _MAX_SHIFT for _, shift in found):
+        return None
+    return found * channels if len(found) == 1 else found
+
+
+def _conv(op: Operator, role: Role) -> Parameters | None:
+    """conv_common.cc, depthwise_conv_common.cc, fully_connected_common.cc"""
+    weights, target = op.inputs[1], role.output
+    bias = op.inputs[2] if len(op.inputs) > 2 else None
+    assert weights is not None
+    depthwise = role.kind == "DEPTHWISE_CONV_2D"
+    channels = weights.shape[3] if depthwise else weights.shape[0]
+    factors = _factors(op, role, channels)
+    clamp = activation_range(op, target)
+    if factors is None or clamp is None:
+        return None
+    data, offset = _data(weights), -zero_of(role.inputs[0])
+    biases = (0,) * channels
+    if bias is not None:
+        biases = struct.unpack(f"<{channels}i", _data(bias))
+    per_channel = len(data) // channels
+    totals = [
+        _sum(data[n::channels] if depthwise else data[n * per_channel : (n + 1) * per_channel])
+        for n in range(channels)
+    ]
+    folded = tuple(b + offset * total for b, total in zip(biases, totals, strict=True))
+    if not all(INT32_MIN <= value <= INT32_MAX for value in folded):
+        return None
+    leaves = role.image is not None and any(map(_leaves, role.image))
+    return Conv(
+        _image(role) if role.image is not None else Window(),
+        offset, zero_of(target), clamp, data, biases if leaves else None, folded,
+        tuple(multiplier for multiplier, _ in factors), tuple(shift for _, shift in factors),
+    )  # fmt: skip
+
+
+def _sum(values: bytes) -> int:
+    """Of int8 values."""
+    return sum(values) - 256 * sum(value > 127 for value in values)
+
+
+def _leaves(axis: Axis) -> bool:
+    """True where a window reaches out of the image."""
+    return axis.pad > 0 or axis.pad_after > 0
+
+
+def _pool(op: Operator, role: Role) -> Parameters | None:
+    """pooling_common.cc"""
+    clamp = activation_range(op, role.output)
+    window = Window() if role.reduces else _image(role)
+    return None if clamp is None else Pool(window, clamp)
+
+
+def _mean(op: Operator, role: Role) -> Parameters | None:
+    """reduce_common.cc, and QuantizedMeanOrSum in kernels/internal/reference/reduce.h"""
+    del op
+    source, target = role.inputs[0], role.output
+    pixels = source.shape[1] * source.shape[2]
+    multiplier, shift = quantize_multiplier(scale_of(source) / scale_of(target))
+    bits = min(pixels.bit_length() - 1, 32, 31 + shift)
+    multiplier, shift = (multiplier << bits) // pixels, shift - bits
+    if not -31 <= shift <= _MAX_SHIFT or multiplier > INT32_MAX:
+        return None
+    return Mean(-zero_of(source) * pixels, multiplier, shift, zero_of(target))
+
+
+def _sum_or_difference(op: Operator, role: Role) -> Parameters | None:
+    """add_common.cc in double, sub_common.cc in float"""
+    first, second = op.inputs
+    assert first is not None and second is not None
+    exact: Callable[[float], float] = (lambda x: x) if role.kind == "ADD" else f32
+    a, b, written = scale_of(first), scale_of(second), scale_of(role.output)
+    left_shift, twice = 20, exact(2 * max(a, b))
+    unit = exact((1 << left_shift) * written)
+    if not (0 < twice < math.inf and 0 < unit < math.inf):
+        return None
+    factors = [quantize_multiplier(exact(real)) for real in (a / twice, b / twice, twice / unit)]
+    clamp = activation_range(op, role.output)
+    if clamp is None or any(shift > 0 for _, shift in factors):
+        return None
+    (m0, s0), (m1, s1), (multiplier, shift) = factors
+    return Arithmetic(
+        (-zero_of(first), -zero_of(second)), (m0, m1), (s0, s1), left_shift,
+        multiplier, shift, zero_of(role.output), clamp,
+    )  # fmt: skip
+
+
+def _product(op: Operator, role: Role) -> Parameters | None:
+    """mul_common.cc"""
+    first, second = op.inputs
+    assert first is not None and second is not None
+    real = scale_of(first) * scale_of(second) / scale_of(role.output)
+    multiplier, shift = quantize_multiplier(real)
+    clamp = activation_range(op, role.output)
+    if clamp is None or shift > _MAX_SHIFT:
+        return None
+    offsets = -zero_of(first), -zero_of(second)
+    zero = zero_of(role.output)
+    return Arithmetic(offsets, (0, 0), (0, 0), 0, multiplier, shift, zero, clamp)
+
+
+def _concatenation(op: Operator, role: Role) -> Parameters:
+    del role
+    return Concatenation(int(op.option("axis")) % 4 - 1)
+
+
+def _pad(op: Operator, role: Role) -> Parameters:
+    """pad_common.cc: the output's zero point all around"""
+    pads = integers(op, 1, 8)
+    assert pads is not None
+    return Pad((pads[2], pads[4], pads[6]), zero_of(role.output))
+
+
+def _table(op: Operator, role: Role) -> Parameters | None:
+    del role
+    values = table_of(op)
+    return None if values is None else Table(values)
+
+
+def _softmax(op: Operator, role: Role) -> Parameters | None:
+    """softmax_common.cc, PreprocessSoftmaxScaling"""
+    integer_bits = 5
+    source, target = role.inputs[0], role.output
+    if zero_of(target) != -128 or scale_of(target) != 1 / 256:
+        return None
+    real = f32(op.option("beta", 0.0)) * scale_of(source) * (1 << (31 - integer_bits))
+    real = min(real, float(INT32_MAX))
+    if real <= 1:
+        return None
+    multiplier, left_shift = quantize_multiplier(real)
+    return Softmax(multiplier, left_shift, -input_radius(integer_bits, left_shift))
+
+
+_ARITHMETIC = frozenset({"ADD", "SUB", "MUL"})
+
+_PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _conv,
+    "FULLY_CONNECTED": _conv,
+    "MAX_POOL_2D": _pool,
+    "AVERAGE_POOL_2D": _pool,
+    "GLOBAL_AVERAGE_POOL": _pool,
+    "GLOBAL_MAX_POOL": _pool,
+    "MEAN": _mean,
+    "ADD": _sum_or_difference,
+    "SUB": _sum_or_difference,
+    "MUL": _product,
+    "CONCATENATION": _concatenation,
+    "PAD": _pad,
+    "TABLE": _table,
+    "SOFTMAX": _softmax,
+}

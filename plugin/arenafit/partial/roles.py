@@ -1,0 +1,344 @@
+"""Which operators can be members of a segment, and how each reads its inputs by rows.
+
+A tensor is seen as (rows, columns, channels): NHWC with one image, or one row of one pixel
+where it has another rank. What is not described here stays a builtin operator between
+segments. All of it is int8, each activation quantised as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from arenafit.graph.model import DType, Operator, Tensor
+from arenafit.memory.access.describe import integers, spatial_image
+from arenafit.memory.access.window import Axis
+from arenafit.partial.rows import Window
+from arenafit.passes.rewrite import zero_point
+
+__all__ = ["UNARY", "Role", "Shape", "flat", "operand_shape", "role"]
+
+Shape = tuple[int, int, int]
+"""Rows, columns, channels."""
+
+UNARY = frozenset(
+    {"RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE"}
+)  # fmt: skip
+"""Operators that map each int8 value to an int8 value: tables of 256."""
+
+MAX_TAPS = 32  # ARENAFIT_MAX_TAPS, program.h
+MAX_OPERANDS = 16  # ARENAFIT_MAX_OPERANDS
+
+_MAX_ROWS = 1 << 12  # of a tensor: beyond, looking at rows one by one takes too long
+_BINARY = frozenset({"ADD", "SUB", "MUL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """An operator as a member of a segment.
+
+    `inputs` are its activations, `shapes` how it sees each of them (None: as whatever another
+    user of the tensor does), `windows` which of their rows its steps read (None: row for row).
+    """
+
+    kind: str  # as in program.h, but for RESHAPE
+    inputs: tuple[Tensor, ...]
+    shapes: tuple[Shape | None, ...]
+    windows: tuple[Window | None, ...]
+    output: Tensor
+    shape: Shape | None  # of the output
+    image: tuple[Axis, Axis] | None = None  # rows and columns of a sliding window
+    reduces: bool = False
+
+
+def flat(tensor: Tensor) -> Shape:
+    """`tensor` as it is without a partner that knows better."""
+    if len(tensor.shape) == 4:
+        return tensor.shape[1], tensor.shape[2], tensor.shape[3]
+    return 1, 1, tensor.elements
+
+
+def role(op: Operator) -> Role | None:
+    """`op` as a member of a segment, None where it cannot be one."""
+    describe = _ROLES.get(op.name)
+    if describe is None or len(op.outputs) != 1 or not op.inputs:
+        return None
+    if not all(_plain(t) for t in (*op.activations(), *op.outputs)):
+        return None
+    return describe(op)
+
+
+def _plain(tensor: Tensor) -> bool:
+    """An int8 activation of one image, quantised as a whole."""
+    if tensor.dtype is not DType.INT8 or tensor.is_variable or zero_point(tensor) is None:
+        return False
+    quantization = tensor.quantization
+    if quantization is None or not 0 < quantization.scales[0] < math.inf:
+        return False
+    if not -128 <= quantization.zero_points[0] <= 127 or tensor.elements < 1:
+        return False
+    if len(tensor.shape) == 4 and (tensor.shape[0] != 1 or tensor.shape[1] > _MAX_ROWS):
+        return False
+    return tensor.elements < 1 << 26
+
+
+def _source(op: Operator) -> Tensor | None:
+    source = op.inputs[0]
+    return None if source is None or source.is_constant else source
+
+
+def _weights_of(op: Operator, rank: int) -> Tensor | None:
+    """The constant int8 filter of `op`, if its bias is what the kernel wants, too."""
+    if not 2 <= len(op.inputs) <= 3:
+        return None
+    weights, bias = op.inputs[1], op.inputs[2] if len(op.inputs) > 2 else None
+    if weights is None or not weights.is_constant or weights.dtype is not DType.INT8:
+        return None
+    quantization = weights.quantization
+    if len(weights.shape) != rank or quantization is None or not quantization.scales:
+        return None
+    if any(quantization.zero_points) or not all(0 <= s < math.inf for s in quantization.scales):
+        return None
+    if weights.buffer is None or len(weights.buffer.data or b"") != weights.elements:
+        return None
+    if bias is not None:
+        channels = op.outputs[0].shape[-1:] or (1,)
+        if not bias.is_constant or bias.dtype is not DType.INT32 or bias.elements != channels[0]:
+            return None
+        if bias.buffer is None or len(bias.buffer.data or b"") != 4 * bias.elements:
+            return None
+    return weights
+
+
+def _channels_agree(weights: Tensor, axis: int, channels: int) -> bool:
+    quantization = weights.quantization
+    assert quantization is not None
+    count = len(quantization.scales)
+    return count == 1 or (count == channels == weights.shape[axis] and quantization.axis == axis)
+
+
+def _spatial(op: Operator, kernel: tuple[int, int], dilated: bool) -> Role | None:
+    """One input through a sliding window."""
+    source, target = _source(op), op.outputs[0]
+    if source is None:
+        return None
+    image = spatial_image(op, kernel, dilated)
+    if image is None:
+        return None
+    if image.rows.kernel > MAX_TAPS:
+        return None
+    return Role(
+        op.name, (source,), (flat(source),), (_rows(image.rows),), target, flat(target),
+        image=(image.rows, image.columns),
+    )  # fmt: skip
+
+
+def _rows(axis: Axis) -> Window:
+    return Window(axis.size, axis.kernel, axis.stride, axis.dilation, axis.pad)
+
+
+def _conv_2d(op: Operator) -> Role | None:
+    weights, source = _weights_of(op, 4), _source(op)
+    if weights is None or source is None or len(source.shape) != 4:
+        return None
+    if weights.shape[3] != source.shape[3] or weights.shape[0] != op.outputs[0].shape[-1]:
+        return None
+    if not _channels_agree(weights, 0, weights.shape[0]):
+        return None
+    return _spatial(op, (weights.shape[1], weights.shape[2]), dilated=True)
+
+
+def _depthwise(op: Operator) -> Role | None:
+    weights, source = _weights_of(op, 4), _source(op)
+    if weights is None or source is None or len(source.shape) != 4 or weights.shape[0] != 1:
+        return None
+    channels = source.shape[3] * op.option("depth_multiplier")
+    if {weights.shape[3], op.outputs[0].shape[-1]} != {channels}:
+        return None
+    if not _channels_agree(weights, 3, channels):
+        return None
+    return _spatial(op, (weights.shape[1], weights.shape[2]), dilated=True)
+
+
+def _pool(op: Operator) -> Role | None:
+    source, target = _source(op), op.outputs[0]
+    if source is None or source.shape[3:] != target.shape[3:]:
+        return None
+    if source.quantization is None or target.quantization is None:
+        return None
+    if zero_point(source) != zero_point(target):
+        return None
+    if abs(source.quantization.scales[0] - target.quantization.scales[0]) > 1e-6:
+        return None
+    kernel = op.option("filter_height"), op.option("filter_width")
+    image = spatial_image(op, kernel)
+    if image is None:
+        return None
+    axes = image.rows, image.columns
+    if all(axis.kernel == axis.size and (axis.pad, axis.out) == (0, 1) for axis in axes):
+        kind = {"AVERAGE_POOL_2D": "GLOBAL_AVERAGE_POOL", "MAX_POOL_2D": "GLOBAL_MAX_POOL"}
+        return Role(
+            kind[op.name], (source,), (flat(source),), (None,), target, flat(target), image=axes,
+            reduces=True,
+        )  # fmt: skip
+    return _spatial(op, kernel, dilated=False)
+
+
+def _mean(op: Operator) -> Role | None:
+    """Over rows and columns, in either order, dimensions kept or not."""
+    source, target = _source(op), op.outputs[0]
+    if source is None or len(source.shape) != 4 or len(op.inputs) != 2:
+        return None
+    axes = integers(op, 1, 2)
+    if axes is None or sorted(axis % 4 for axis in axes) != [1, 2]:
+        return None
+    channels = source.shape[3]
+    if target.elements != channels or source.shape[1] * source.shape[2] > 1 << 20:
+        return None
+    return Role("MEAN", (source,), (flat(source),), (None,), target, (1, 1, channels), reduces=True)
+
+
+def _fully_connected(op: Operator) -> Role | None:
+    weights, source, target = _weights_of(op, 2), _source(op), op.outputs[0]
+    if weights is None or source is None or op.option("weights_format") != 0:
+        return None
+    outputs, depth = weights.shape
+    if source.elements != depth or target.elements != outputs:
+        return None
+    if not _channels_agree(weights, 0, outputs):
+        return None
+    return Role(
+        "FULLY_CONNECTED", (source,), (None,), (None,), target, (1, 1, outputs), reduces=True
+    )
+
+
+def operand_shape(tensor: Tensor) -> Shape:
+    """An operand of an elementwise operator, as broadcasting sees it: aligned to the right."""
+    rows, width, channels = (1, 1, 1, *tensor.shape)[-3:]
+    return rows, width, channels
+
+
+def _int8_constant(tensor: Tensor) -> bool:
+    data = tensor.buffer.data if tensor.buffer is not None else None
+    whole = tensor.dtype is DType.INT8 and zero_point(tensor) is not None
+    return whole and data is not None and len(data) == tensor.elements
+
+
+def _binary(op: Operator) -> Role | None:
+    """Two operands, each repeated where its rows, columns or channels are 1."""
+    target, sources = op.outputs[0], list(op.activations())
+    if len(op.inputs) != 2 or not sources or len(target.shape) > 4:
+        return None
+    shape = operand_shape(target)
+    if math.prod(shape) != target.elements:
+        return None
+    for operand in op.inputs:
+        if operand is None or (operand.is_constant and not _int8_constant(operand)):
+            return None
+        seen = operand_shape(operand)
+        if len(operand.shape) > 4 or math.prod(seen) != operand.elements:
+            return None
+        if any(have not in (1, want) for have, want in zip(seen, shape, strict=True)):
+            return None
+    once = Window(1, stride=0)  # a single row for all rows
+    shapes = tuple(map(operand_shape, sources))
+    windows = tuple(once if seen[0] < shape[0] else None for seen in shapes)
+    return Role(op.name, tuple(sources), shapes, windows, target, shape)
+
+
+def _table(source: Tensor, target: Tensor) -> Role:
+    shape = flat(source) if len(source.shape) == 4 else None
+    return Role("TABLE", (source,), (shape,), (None,), target, shape)
+
+
+def _unary(op: Operator) -> Role | None:
+    source, target = _source(op), op.outputs[0]
+    if source is None or len(op.inputs) != 1 or source.shape != target.shape:
+        return None
+    return _table(source, target)
+
+
+def _concatenation(op: Operator) -> Role | None:
+    """Of images, along any axis of theirs; all quantised alike, as the kernel wants."""
+    target, sources = op.outputs[0], list(op.activations())
+    axis = op.option("axis") % 4
+    if len(sources) != len(op.inputs) or not 1 <= len(sources) <= MAX_OPERANDS or axis == 0:
+        return None
+    if op.option("fused_activation_function") != 0:
+        return None
+    if any(len(t.shape) != 4 or not _alike(t, target) for t in (*sources, target)):
+        return None
+    for i in range(1, 4):
+        extents = [t.shape[i] for t in sources]
+        if i == axis and sum(extents) != target.shape[i]:
+            return None
+        if i != axis and set(extents) != {target.shape[i]}:
+            return None
+    windows: list[Window | None] = []
+    row = 0
+    for source in sources:
+        windows.append(Window(source.shape[1], pad=row) if axis == 1 else None)
+        row += source.shape[1]
+    return Role(
+        "CONCATENATION", tuple(sources), tuple(map(flat, sources)), tuple(windows), target,
+        flat(target),
+    )  # fmt: skip
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    assert a.quantization is not None and b.quantization is not None
+    return (a.quantization.scales, a.quantization.zero_points) == (
+        b.quantization.scales,
+        b.quantization.zero_points,
+    )
+
+
+def _pad(op: Operator) -> Role | None:
+    """Rows and columns around the image, filled with the zero point."""
+    source, target = _source(op), op.outputs[0]
+    if source is None or len(op.inputs) != 2 or not _alike(source, target):
+        return None
+    if len(source.shape) != 4 or len(target.shape) != 4:
+        return None
+    pads = integers(op, 1, 8)
+    if pads is None or min(pads) < 0 or pads[0] or pads[1]:
+        return None
+    grown = (source.shape[i] + pads[2 * i] + pads[2 * i + 1] for i in range(4))
+    if target.shape != tuple(grown):
+        return None
+    window = Window(source.shape[1], pad=pads[2])
+    return Role("PAD", (source,), (flat(source),), (window,), target, flat(target))
+
+
+def _reshape(op: Operator) -> Role | None:
+    """Nothing but another name: input and output are one tensor of the segment."""
+    source, target = _source(op), op.outputs[0]
+    if source is None or source.elements != target.elements or not _alike(source, target):
+        return None
+    return Role("RESHAPE", (source,), (None,), (None,), target, None)
+
+
+def _softmax(op: Operator) -> Role | None:
+    source, target = _source(op), op.outputs[0]
+    if source is None or source.shape != target.shape or len(source.shape) not in (2, 4):
+        return None
+    if len(source.shape) == 2 and source.shape[0] != 1:
+        return None
+    return Role("SOFTMAX", (source,), (flat(source),), (None,), target, flat(source))
+
+
+_ROLES: dict[str, Callable[[Operator], Role | None]] = {
+    "CONV_2D": _conv_2d,
+    "DEPTHWISE_CONV_2D": _depthwise,
+    "MAX_POOL_2D": _pool,
+    "AVERAGE_POOL_2D": _pool,
+    "MEAN": _mean,
+    "FULLY_CONNECTED": _fully_connected,
+    "CONCATENATION": _concatenation,
+    "PAD": _pad,
+    "RESHAPE": _reshape,
+    "SOFTMAX": _softmax,
+    **dict.fromkeys(sorted(_BINARY), _binary),
+    **dict.fromkeys(sorted(UNARY), _unary),
+}

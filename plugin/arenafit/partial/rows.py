@@ -1,0 +1,230 @@
+"""Streaming by rows: the order in which rows are made, and what it needs to remember.
+
+The *demand order* is the one rule that this simulation and the interpreter share
+(kernels/core/include/arenafit/program.h, "order"):
+
+1. A goal is an operator and a number of steps that it is to have done; goals are reached one
+   after the other. With several outputs, the next goal is a row of the one with the smallest
+   fraction of rows made; among equals, of the first.
+2. To do a step, an operator has each of its inputs, in order, make rows until the last one
+   that the step reads exists (rows outside of the image do not count); then it does it.
+3. An operator that reduces (a mean, a fully connected one) reads a row of its input in a
+   step, and makes its only row in the last one.
+
+Nothing is made twice; rows that nobody reads are not made at all. So the rows of a tensor
+that some consumer has still to read are consecutive, and a ring of as many rows as are ever
+alive at once can hold them: row y at y modulo the ring's rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arenafit.memory.problem import Bytes
+
+__all__ = ["Demand", "RowGraph", "RowOperator", "RowTensor", "Simulation", "Window", "simulate"]
+
+_NO_ROW = 1 << 40  # beyond every row: nothing is left to read
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The rows of an input that each step reads; `pad` rows lie before the input."""
+
+    size: int  # rows of the input
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    pad: int = 0
+
+    def taps(self, step: int) -> range:
+        """The rows that `step` reads; empty where all of them lie outside of the image."""
+        origin = step * self.stride - self.pad
+        below = -(origin // self.dilation) if origin < 0 else 0
+        inside = -((origin - self.size) // self.dilation) if origin < self.size else 0
+        taps = range(min(below, self.kernel), min(inside, self.kernel))
+        first = origin + taps.start * self.dilation
+        return range(first, first + len(taps) * self.dilation, self.dilation)
+
+
+@dataclass(frozen=True, slots=True)
+class RowTensor:
+    """A tensor as rows; `whole` ones lie in the arena, the others in rings."""
+
+    height: int  # rows
+    row_bytes: Bytes
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the steps of an operator read of one input."""
+
+    tensor: int  # index into RowGraph.tensors
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class RowOperator:
+    """An operator as steps: one a row of its output or, if it reduces, of its input."""
+
+    demands: tuple[Demand, ...]
+    output: int  # index into RowGraph.tensors
+    steps: int
+    reduces: bool = False  # only the last step makes a row
+    sums: Bytes = 0  # accumulators that live from its first step to its last
+
+
+@dataclass(frozen=True, slots=True)
+class RowGraph:
+    """A segment as the simulation sees it. Operators stand in topological order."""
+
+    tensors: tuple[RowTensor, ...]
+    operators: tuple[RowOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What the demand order needs. Spans count the steps of all operators; ends inclusive."""
+
+    rings: tuple[int, ...]  # rows alive at once, by tensor; 0 for those that lie whole
+    spans: tuple[tuple[int, int], ...]  # first row made to last row read, by tensor
+    sums: tuple[tuple[int, int], ...]  # first step to last step, by operator
+    goals: tuple[tuple[int, int], ...]  # operator, steps
+    steps: int  # of all operators
+    distances: tuple[tuple[Bytes, ...], ...]
+    """By input and output (positions): the smallest offset(input) - offset(output) at which no
+    row is written over one that is still to be read, the step's own reads included; at least
+    -size(input)."""
+
+
+def simulate(graph: RowGraph) -> Simulation:
+    """Go through the demand order once.
+
+    Time is linear in the steps: about 3 microseconds each.
+    """
+    return _Run(graph).finish()
+
+
+class _Run:
+    """The state of one simulation."""
+
+    def __init__(self, graph: RowGraph) -> None:
+        self.graph = graph
+        tensors, operators = graph.tensors, graph.operators
+        self.made = [0] * len(tensors)
+        for t in graph.inputs:
+            self.made[t] = tensors[t].height
+        self.producer = {op.output: i for i, op in enumerate(operators)}
+        self.done = [0] * len(operators)
+        self.last: list[list[list[int]]] = []  # by operator, demand and step: the last row read
+        self.readers: list[list[tuple[int, list[int]]]] = [[] for _ in tensors]
+        for i, op in enumerate(operators):
+            rows = [_reads(demand.window, op) for demand in op.demands]
+            self.last.append([last for last, _ in rows])
+            for demand, (_, lowest) in zip(op.demands, rows, strict=True):
+                self.readers[demand.tensor].append((i, lowest))
+        self.rings = [0] * len(tensors)
+        self.born = [-1] * len(tensors)
+        self.died = [-1] * len(tensors)
+        self.began = [-1] * len(operators)
+        self.ended = [-1] * len(operators)
+        self.steps = 0
+        self.goals: list[tuple[int, int]] = []
+        self.positions = {t: k for k, t in enumerate(graph.outputs)}
+        self.distances = [
+            [-tensors[i].height * tensors[i].row_bytes for _ in graph.outputs] for i in graph.inputs
+        ]
+
+    def finish(self) -> Simulation:
+        tensors, outputs = self.graph.tensors, self.graph.outputs
+        while True:
+            waiting = [
+                (self.made[t] / tensors[t].height, k)
+                for k, t in enumerate(outputs)
+                if self.made[t] < tensors[t].height
+            ]
+            if not waiting:
+                break
+            self.reach_row(outputs[min(waiting)[1]])
+        return Simulation(
+            tuple(self.rings),
+            tuple(zip(self.born, self.died, strict=True)),
+            tuple(zip(self.began, self.ended, strict=True)),
+            tuple(self.goals),
+            self.steps,
+            tuple(map(tuple, self.distances)),
+        )
+
+    def reach_row(self, tensor: int) -> None:
+        """One more row of output `tensor`, and all that it takes."""
+        target = self.producer[tensor]
+        goal = self.made[tensor] + 1
+        stack = [target]
+        while self.made[tensor] < goal:
+            missing = self.missing(stack[-1])
+            if missing is not None:
+                stack.append(self.producer[missing])
+                continue
+            self.step(stack[-1])
+            if len(stack) > 1:
+                stack.pop()
+        if self.goals and self.goals[-1][0] == target:
+            self.goals.pop()
+        self.goals.append((target, self.done[target]))
+
+    def missing(self, i: int) -> int | None:
+        """The first input of operator `i` that lacks a row for its next step."""
+        at = self.done[i]
+        for demand, last in zip(self.graph.operators[i].demands, self.last[i], strict=True):
+            if self.made[demand.tensor] <= last[at]:
+                return demand.tensor
+        return None
+
+    def step(self, i: int) -> None:
+        op, now = self.graph.operators[i], self.steps
+        if self.began[i] < 0:
+            self.began[i] = now
+        self.ended[i] = now
+        if not op.reduces or self.done[i] == op.steps - 1:
+            self.write(op.output, now)
+        self.done[i] += 1
+        for demand in op.demands:
+            self.died[demand.tensor] = now
+        self.steps += 1
+
+    def write(self, tensor: int, now: int) -> None:
+        """One row of `tensor` is written, before its operator reads anything."""
+        row = self.made[tensor]
+        self.made[tensor] = row + 1
+        if self.born[tensor] < 0:
+            self.born[tensor] = now
+        self.died[tensor] = now
+        shape = self.graph.tensors[tensor]
+        if not shape.whole:
+            self.rings[tensor] = max(self.rings[tensor], row + 1 - min(self.needed(tensor), row))
+            return
+        k, end = self.positions[tensor], (row + 1) * shape.row_bytes
+        for j, t in enumerate(self.graph.inputs):
+            needed = self.needed(t)
+            if needed < _NO_ROW:
+                distance = end - needed * self.graph.tensors[t].row_bytes
+                self.distances[j][k] = max(self.distances[j][k], distance)
+
+    def needed(self, tensor: int) -> int:
+        """The lowest row of `tensor` that is still to be read."""
+        return min((low[self.done[i]] for i, low in self.readers[tensor]), default=_NO_ROW)
+
+
+def _reads(window: Window, op: RowOperator) -> tuple[list[int], list[int]]:
+    """By step: the last row read, -1 for none; the lowest row read from that step on."""
+    if op.reduces:
+        rows = list(range(op.steps))
+        return rows, [*rows, _NO_ROW]
+    taps = [window.taps(step) for step in range(op.steps)]
+    lowest = [_NO_ROW]
+    for rows_read in reversed(taps):
+        lowest.append(min(lowest[-1], rows_read[0]) if rows_read else lowest[-1])
+    return [rows_read[-1] if rows_read else -1 for rows_read in taps], lowest[::-1]
