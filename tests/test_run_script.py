@@ -37,6 +37,7 @@ OTHERS = {
     "apt-get": 'echo "apt-get $*" >> {here}/log; for word in "$@"; do [ ! -e {here}/fail-$word ] || exit 1; done',
     "cc": "cat > /dev/null; [ ! -e {here}/fail-cc ]",
     "c++": "cat > /dev/null; [ ! -e {here}/fail-c++ ]",
+    "clang++": "cat > /dev/null; [ ! -e {here}/fail-clang++ ]",
     "id": "if [ -e {here}/user ]; then echo 1000; else echo 0; fi",
 }
 
@@ -231,6 +232,22 @@ def test_tests_install_compilers_if_there_are_none(
     (tmp_path / "bin" / f"fail-{compiler}").touch()
     assert run("test").returncode == 0
     assert calls()[1].endswith(" g++ gcc libc6-dev")
+
+
+def test_tests_install_a_clang_that_can_fuzz_if_there_is_none(
+    run: Run, tmp_path: Path, calls: Callable[[], list[str]]
+):
+    run("setup")
+    calls()
+    (tmp_path / "bin" / "fail-clang++").touch()
+    assert run("test", CI="true").returncode == 0
+    assert calls()[1].endswith(" clang libclang-rt-dev")
+    (tmp_path / "bin" / "fail-install").touch()
+    done = run("test")
+    assert (done.returncode, calls()[-1]) == (0, "-m SCons -Q test pytest=")
+    assert "run: fuzzing is skipped\n" in done.stderr
+    assert run("test", CI="true").returncode == 1
+    assert not any("SCons" in call for call in calls())
 
 
 @pytest.mark.parametrize("trouble", ["user", "fail-install"])

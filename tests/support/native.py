@@ -19,7 +19,15 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["C_FLAGS", "KERNELS", "SANITIZE", "compile_program", "compile_shared", "compiler"]
+__all__ = [
+    "C_FLAGS",
+    "KERNELS",
+    "SANITIZE",
+    "compile_program",
+    "compile_shared",
+    "compiler",
+    "new_file",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = ROOT / "kernels"
@@ -64,10 +72,15 @@ def _folder() -> Path:
     return Path(folder.name)
 
 
+def new_file(name: str) -> Path:
+    """Where nothing is yet, for as long as this process runs; its name begins with a number."""
+    return _folder() / f"{len(list(_folder().iterdir()))}-{name}"
+
+
 @cache
 def _build(sources: tuple[Path, ...], flags: tuple[str, ...]) -> Path:
     language = "c++" if any(source.suffix == ".cc" for source in sources) else "c"
-    target = _folder() / f"{sources[0].stem}-{len(list(_folder().iterdir()))}"
+    target = new_file(sources[0].stem)
     command = [compiler(language), *flags, *map(str, sources), "-o", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
