@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,8 @@ from arenafit.memory.metadata import decode, encode
 from arenafit.memory.placement import solve
 from arenafit.memory.problem import Overlap, Placement, Problem, Request
 from support.allocation import check, grid
-from support.planner import Refused, RunningPlanner
+from support.native import KERNELS, SANITIZE, compile_program
+from support.planner import NATIVE, Refused, RunningPlanner
 
 PROBLEM = Problem(
     (
@@ -289,6 +291,16 @@ def test_a_refused_plan_prints_no_picture():
     planner = RunningPlanner(PLAN[:-4])
     planner.add(*PROBLEM.requests)
     assert all("memory plan refused" in line for line in planner.print())
+
+
+def test_the_plan_is_found_in_a_model_s_metadata():
+    program = compile_program(
+        [NATIVE / "plan_in_model.cc"],
+        *("-std=c++17", "-Wall", "-Wextra", "-Werror", *SANITIZE),
+        *(f"-I{KERNELS / part / 'include'}" for part in ("tflm", "core")),
+    )
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @either
