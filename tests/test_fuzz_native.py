@@ -297,6 +297,6 @@ def test_the_fault_is_found_that(what: str, tmp_path: Path):
     copy = tmp_path / fault.source.name
     copy.write_text(text.replace(fault.right, fault.wrong), encoding="utf-8")
     program = build(TARGETS[fault.target], fault.source, copy)
-    report = fuzz(program, seeds(fault.target), RUNS[fault.target])
+    report = fuzz(program, seeds(fault.target), RUNS[fault.target], timeout=3)
     assert report.found
     assert re.search(fault.report, report.log), report.log[-3000:]

@@ -85,7 +85,7 @@ def _clang() -> str:
     path = shutil.which("clang")
     reason = "no clang (apt-get install clang libclang-rt-dev)"
     if path is not None:
-        probe = "#include <stddef.h>\nint LLVMFuzzerTestOneInput(void) { return 0; }\n"
+        probe = "int LLVMFuzzerTestOneInput(void) { return 0; }\n"
         command = [path, *_SANITIZE, "-x", "c", "-", "-o", "/dev/null"]
         done = subprocess.run(command, input=probe, capture_output=True, text=True, check=False)
         if done.returncode == 0:
@@ -119,12 +119,17 @@ def build(target: Target, instead_of: Path | None = None, other: Path | None = N
     return program
 
 
-def fuzz(program: Path, seeds: Iterable[bytes], runs: int, seed: int = 1) -> Report:
-    """`runs` inputs, mutated from `seeds`; the same ones for the same `seed`, 0 draws one."""
+def fuzz(
+    program: Path, seeds: Iterable[bytes], runs: int, seed: int = 1, timeout: int = 20
+) -> Report:
+    """`runs` inputs, mutated from `seeds`; the same ones for the same `seed`, 0 draws one.
+
+    An input that takes `timeout` seconds is a fault; all take milliseconds.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for number, data in enumerate(seeds):
             (Path(folder) / f"seed-{number:03}").write_bytes(data)
-        return _report(program, f"-runs={runs}", f"-seed={seed}", folder)
+        return _report(program, f"-runs={runs}", f"-seed={seed}", f"-timeout={timeout}", folder)
 
 
 def replay(program: Path, data: bytes) -> Report:
@@ -132,7 +137,7 @@ def replay(program: Path, data: bytes) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input"
         path.write_bytes(data)
-        return _report(program, path)
+        return _report(program, "-timeout=20", path)
 
 
 def _report(program: Path, *arguments: str | Path) -> Report:
@@ -143,7 +148,6 @@ def _report(program: Path, *arguments: str | Path) -> Report:
                 program,
                 "-verbosity=0",
                 "-print_funcs=0",
-                "-timeout=5",
                 f"-max_len={_MOST_BYTES}",
                 f"-artifact_prefix={artifacts}/",
                 *arguments,
