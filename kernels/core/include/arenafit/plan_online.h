@@ -14,7 +14,8 @@ extern "C" {
  *            on top of another such: that is what TFLM does with offline plans.
  * attempts   how many plans to make at most, >= 1
  *
- * Returns the bytes of arena that are needed, or -1 where they are more than INT32_MAX.
+ * Returns the bytes of arena that are needed, or -1 where the first attempt needs more than
+ * INT32_MAX.
  *
  * Guarantee: never more than TFLM's GreedyMemoryPlanner needs, whose plan is the first attempt (the
  * largest buffer first, each into the lowest gap that holds it). For every further attempt the
