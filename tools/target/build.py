@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from target.cpus import Cpu
+from target.cpus import Cpu, Memory
 
 __all__ = [
     "CORE",
@@ -23,6 +23,7 @@ __all__ = [
     "build_program",
     "compile_object",
     "core_sources",
+    "link",
     "missing_packages",
     "section_sizes",
 ]
@@ -44,6 +45,7 @@ PACKAGES = {
     "newlib": "libnewlib-arm-none-eabi",
     "qemu": "qemu-system-arm",
 }
+_CXX_PACKAGE = "libstdc++-arm-none-eabi-newlib"  # 2 GB; only programs with TFLM need it
 
 
 class BuildError(Exception):
@@ -59,13 +61,15 @@ class Sizes:
     bss: int  # variables without one; in a program also its stack
 
 
-def missing_packages(*, qemu: bool = True) -> list[str]:
-    """The Debian packages that building, and running in QEMU, still need."""
+def missing_packages(*, qemu: bool = True, cxx: bool = False) -> list[str]:
+    """The Debian packages that building, also of C++, and running in QEMU, still need."""
     missing = []
     if shutil.which(f"{_TOOL}gcc") is None:
         missing += [PACKAGES["gcc"], PACKAGES["newlib"]]
-    elif not Path(_say([f"{_TOOL}gcc", "-print-file-name=rdimon.specs"]).strip()).is_absolute():
+    elif not _finds("rdimon.specs"):
         missing.append(PACKAGES["newlib"])
+    if cxx and (missing or not _finds("libstdc++_nano.a")):
+        missing.append(_CXX_PACKAGE)
     if qemu and shutil.which("qemu-system-arm") is None:
         missing.append(PACKAGES["qemu"])
     return missing
@@ -106,6 +110,7 @@ def compile_object(
     *,
     include: Iterable[Path] = (),
     defines: Iterable[str] = (),
+    flags: Iterable[str] = (),
     optimise: str = "-O2",
 ) -> Path:
     """Compiles one source (.c, .cc, .S) with warnings as errors; returns `output`.
@@ -118,7 +123,7 @@ def compile_object(
     command = [f"{_TOOL}gcc", *_architecture(cpu), *language, *WARNINGS, optimise, "-g"]
     command += ["-ffunction-sections", "-fdata-sections"]
     command += [f"-I{folder}" for folder in folders] + [f"-D{define}" for define in defines]
-    _say([*command, "-c", str(source), "-o", str(output)])
+    _say([*command, *flags, "-c", str(source), "-o", str(output)])
     return output
 
 
@@ -142,15 +147,34 @@ def build_program(
     code = compile_object(
         cpu, source, folder / f"{source.stem}.o", include=include, defines=defines
     )
-    memory = folder / "memory.ld"
-    memory.write_text(_memory_script(cpu), encoding="ascii")
     elf = folder / f"{source.stem}.elf"
+    return link(cpu, [code, library], elf, memory=cpu.memory, stack_bytes=stack_bytes)
+
+
+def link(
+    cpu: Cpu,
+    inputs: Sequence[Path],
+    elf: Path,
+    *,
+    memory: Memory,
+    stack_bytes: int,
+    libraries: Iterable[str] = (),
+) -> Path:
+    """Links objects and libraries, the one with the start-up code among them; returns `elf`.
+
+    Raises:
+        BuildError: with the linker's message, which does not let a program be larger than
+            `memory`.
+    """
+    script = elf.with_suffix(".ld")
+    script.write_text(_memory_script(memory), encoding="ascii")
     command = [f"{_TOOL}gcc", *_architecture(cpu), "-nostartfiles", "-Wl,--gc-sections"]
     command += ["--specs=nano.specs", "--specs=rdimon.specs", "-Wl,--fatal-warnings"]
-    command += ["-T", str(memory), "-T", str(DEVICE / "cortex_m.ld")]
+    command += ["-T", str(script), "-T", str(DEVICE / "cortex_m.ld")]
     command += [f"-Wl,--defsym=__stack_bytes={stack_bytes}"]
     # The reset handler is what nobody calls: the linker must be told to fetch it.
-    _say([*command, "-Wl,-u,reset", str(code), str(library), "-lm", "-o", str(elf)])
+    command += ["-Wl,-u,reset", *map(str, inputs), *(f"-l{name}" for name in libraries), "-lm"]
+    _say([*command, "-o", str(elf)])
     return elf
 
 
@@ -164,14 +188,18 @@ def section_sizes(path: Path) -> Sizes:
     return Sizes(*map(int, figures[:3]))
 
 
+def _finds(name: str) -> bool:
+    """The compiler has a file of that name."""
+    return Path(_say([f"{_TOOL}gcc", f"-print-file-name={name}"]).strip()).is_absolute()
+
+
 def _architecture(cpu: Cpu) -> list[str]:
     instructions, ticks = cpu.clock
     defines = [f"-DCLOCK_INSTRUCTIONS={instructions}", f"-DCLOCK_TICKS={ticks}"]
     return ["-mthumb", f"-mcpu={cpu.name}", *cpu.flags, *defines]
 
 
-def _memory_script(cpu: Cpu) -> str:
-    sizes = cpu.memory
+def _memory_script(sizes: Memory) -> str:
     return (
         f"/* {sizes.board} */\n"
         "MEMORY {\n"

@@ -97,12 +97,15 @@ class Report:
         return Outcome(name, status, None, None, None, ("never began", *self.lines[-5:]))
 
 
-def run_in_qemu(elf: Path, cpu: Cpu, *, timeout: float = 60) -> Report:
-    """Runs a program on QEMU's machine for that CPU, for `timeout` seconds at most."""
+def run_in_qemu(elf: Path, cpu: Cpu, *, timeout: float = 60, options: Sequence[str] = ()) -> Report:
+    """Runs a program on QEMU's machine for that CPU, for `timeout` seconds at most.
+
+    `options` are further ones of QEMU's.
+    """
     command = ["qemu-system-arm", "-M", cpu.machine, "-kernel", str(elf)]
     command += ["-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"]
     command += ["-semihosting-config", "enable=on,target=native"]
-    return _run(command, timeout)
+    return _run([*command, *options], timeout)
 
 
 def find_fvp() -> str | None:

@@ -1,0 +1,105 @@
+"""A job: a model, its inputs and a planner, as ``job.h`` has it; and what running it printed."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["ARENA_BYTES", "PLANNERS", "Answer", "JobError", "job_bytes", "read_answer"]
+
+PLANNERS = ("greedy", "arenafit")
+ARENA_BYTES = 8 << 20  # enough for any model here; what counts is how much of it is used
+
+_HEADER = struct.Struct("<9I")
+_MAGIC = 0x314A4641  # "AFJ1"
+_RAN = re.compile(r"RAN instructions=(\d+) stack=(\d+)")
+
+
+class JobError(Exception):
+    """The program did not come to its end; the message is the last that it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one run of a model gave. Sizes in bytes."""
+
+    head: int  # activations and scratch
+    used: int  # the arena in all
+    instructions: tuple[int, ...]  # of each invocation; 0 where they are not counted
+    stack: int  # most of all invocations; 0 where it is not measured
+    outputs: tuple[bytes, ...]  # of each invocation, all graph outputs in a row
+
+    @property
+    def tail(self) -> int:
+        """Persistent data."""
+        return self.used - self.head
+
+
+def job_bytes(model: bytes, inputs: Sequence[bytes], planner: str, *, variables: int = 0) -> bytes:
+    """The job's file, up to where the arena begins.
+
+    Args:
+        model: the ``.tflite``.
+        inputs: for each invocation all graph inputs in a row; all of one size.
+        planner: one of PLANNERS.
+        variables: how many resource variables the model has at most.
+
+    Raises:
+        ValueError: no inputs, or of several sizes.
+    """
+    if len({len(entry) for entry in inputs}) != 1:
+        raise ValueError("inputs must be given, and all have one size")
+    model_at = _aligned(_HEADER.size)
+    inputs_at = _aligned(model_at + len(model))
+    arena_at = _aligned(inputs_at + len(inputs) * len(inputs[0]))
+    header = _HEADER.pack(
+        _MAGIC,
+        PLANNERS.index(planner),
+        model_at,
+        inputs_at,
+        len(inputs[0]),
+        len(inputs),
+        arena_at,
+        ARENA_BYTES,
+        variables,
+    )
+    start = (header.ljust(model_at, b"\0") + model).ljust(inputs_at, b"\0")
+    return (start + b"".join(inputs)).ljust(arena_at, b"\0")
+
+
+def read_answer(lines: Sequence[str], exit_code: int | None, invocations: int) -> Answer:
+    """What a program's lines say.
+
+    Args:
+        lines: all that it printed.
+        exit_code: its status; None if it was stopped.
+        invocations: how often the model should have run.
+
+    Raises:
+        JobError: it did not end well, or did not run the model so often.
+    """
+    if exit_code != 0 or "END" not in lines:
+        why = "; ".join(lines[-3:]) or "it printed nothing"
+        raise JobError(f"{why} (exit status {exit_code})" if exit_code is not None else "no end")
+    figures = {}
+    ran: list[tuple[int, int]] = []
+    outputs: list[bytes] = []
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word in ("HEAD", "USED") and rest.isdecimal():
+            figures[word] = int(rest)
+        elif match := _RAN.fullmatch(line):
+            ran.append((int(match[1]), int(match[2])))
+            outputs.append(b"")
+        elif word == "OUT" and outputs:
+            outputs[-1] += bytes.fromhex(rest)
+    if len(ran) != invocations or len(figures) != 2 or not all(outputs):
+        raise JobError(f"{len(ran)} of {invocations} invocations gave an output")
+    instructions, stacks = zip(*ran, strict=True)
+    return Answer(figures["HEAD"], figures["USED"], instructions, max(stacks), tuple(outputs))
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 16) * 16
