@@ -77,6 +77,20 @@ TEST(a_plan_with_a_wrong_checksum_is_refused) { EXPECT_REFUSED(checksum); }
 
 TEST(a_plan_with_an_offset_past_the_arena_is_refused) { EXPECT_REFUSED(beyond); }
 
+TEST(each_refusal_has_a_message_of_its_own) {
+  static const arenafit_plan_status refusals[] = {
+      ARENAFIT_PLAN_FORMAT,     ARENAFIT_PLAN_TRUNCATED,   ARENAFIT_PLAN_CHECKSUM,
+      ARENAFIT_PLAN_BOUNDS,     ARENAFIT_PLAN_UNDECLARED,  ARENAFIT_PLAN_UNUSED,
+      ARENAFIT_PLAN_OTHER_MODEL, ARENAFIT_PLAN_SCRATCH_SIZE, ARENAFIT_PLAN_SCRATCH_OTHER,
+  };
+  for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+    for (size_t j = 0; j < i; j++) {
+      EXPECT(strcmp(arenafit_plan_message(refusals[i]), arenafit_plan_message(refusals[j])) != 0);
+    }
+    EXPECT(strlen(arenafit_plan_message(refusals[i])) > 1);
+  }
+}
+
 TEST(a_plan_of_another_version_is_refused) { EXPECT_REFUSED(version); }
 
 TEST(a_plan_is_refused_at_every_length_but_its_own) {
