@@ -14,7 +14,9 @@ from arenafit.graph.model import Operator, Subgraph, Tensor
 from arenafit.memory.build import OverlapRule, tensor_pairs
 from arenafit.memory.lifetimes import ScratchSizes, head_bytes
 from arenafit.memory.problem import Bytes, align
-from arenafit.partial.roles import flat, role
+from arenafit.partial.floors import ring_floors
+from arenafit.partial.lower import parameters_of
+from arenafit.partial.roles import Role, role
 from arenafit.partial.segment import Segment, make_segment
 
 __all__ = ["Costs", "Step"]
@@ -28,6 +30,14 @@ class Step:
     stop: int
     cost: Bytes  # the head while it runs, if the tensors can be placed without gaps
     segment: Segment | None
+
+
+def _member(op: Operator) -> Role | None:
+    """What `op` is in a segment, if its parameters fit into a program."""
+    found = role(op)
+    if found is None or found.kind == "RESHAPE" or parameters_of(op, found) is not None:
+        return found
+    return None
 
 
 class Costs:
@@ -57,9 +67,9 @@ class Costs:
         for tensor in subgraph.outputs:
             self._dies[tensor] = len(self.operators)
         self._size = {tensor: align(head_bytes(tensor)) for tensor in self._born}
-        self._roles = {op: role(op) for op in self.operators}
+        self._roles = {op: _member(op) for op in self.operators}
         self._across = self._sums_across()
-        self._floors = self._rings_floors()
+        self._floors = ring_floors(self.operators, self._roles, self._born, self._dies)
         self._segments: dict[tuple[int, int], Step | None] = {}
         self._plain: dict[int, Step] = {}
 
@@ -143,31 +153,4 @@ class Costs:
                     row[self._dies[tensor]] += self._size[tensor]
             for j in range(count - 1, -1, -1):
                 row[j] += row[j + 1]
-        return table
-
-    def _rings_floors(self) -> list[list[Bytes]]:
-        """[i][j]: what the rings of a segment of operators i .. j - 1 take at the least.
-
-        When an operator does a step, the rows that it reads are there, and the one it makes.
-        """
-        count = len(self.operators)
-        ending: list[list[tuple[int, Bytes]]] = [[] for _ in range(count + 1)]
-        for op in self.operators:
-            found = self._roles[op]
-            if found is None or found.kind == "RESHAPE":
-                continue
-            for tensor, window in zip(found.inputs, found.windows, strict=True):
-                if self._born[tensor] < 0:
-                    continue
-                height, width, channels = flat(tensor)
-                rows = 1 if window is None else min(window.kernel, height)
-                if found.shapes[0] is not None and window is not None and window.dilation == 1:
-                    ending[self._dies[tensor] + 1].append(
-                        (self._born[tensor], rows * width * channels)
-                    )
-        table = [[0] * (count + 1) for _ in range(count + 1)]
-        for start in range(count, -1, -1):
-            for stop in range(start + 1, count + 1):
-                here = max((size for born, size in ending[stop] if born >= start), default=0)
-                table[start][stop] = max(table[start][stop - 1], here)
         return table
