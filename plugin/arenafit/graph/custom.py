@@ -9,20 +9,23 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from arenafit.graph.model import Model
+from arenafit.graph.model import Model, Operator
 
 __all__ = [
     "MAX_EXTENT",
     "MAX_POOL_2D",
     "NO_OVERLAP",
     "OWN_OPERATORS",
+    "SEGMENT",
     "MaxPool2D",
+    "SegmentHead",
     "has_own_operators",
 ]
 
 MAX_POOL_2D = "ARENAFIT_MAX_POOL_2D"
+SEGMENT = "ARENAFIT_SEGMENT"
 
-OWN_OPERATORS = frozenset({MAX_POOL_2D})
+OWN_OPERATORS = frozenset({MAX_POOL_2D, SEGMENT})
 
 MAX_EXTENT = 1 << 20  # of tensors, filters and strides; ARENAFIT_MAX_EXTENT in types.h
 
@@ -30,6 +33,8 @@ NO_OVERLAP = (1 << 31) - 1  # claims nothing: input and output are disjoint
 
 _VERSION = 1
 _MAX_POOL_2D = struct.Struct("<10i")
+_PROGRAM = struct.Struct("<4I6H4x")
+_PROGRAM_MAGIC = 0x31534641
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,41 @@ class MaxPool2D:
             return None
         fh, fw, sh, sw, ph, pw, low, high, overlap = words
         return cls((fh, fw), (sh, sw), (ph, pw), (low, high), overlap)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentHead:
+    """What memory planning needs of a segment's program (program.h); `arenafit.partial` has the
+    rest.
+
+    `overlaps[output][input]` is the smallest offset(input) - offset(output) in bytes that the
+    interpreter accepts, NO_OVERLAP where the two must be disjoint.
+    """
+
+    workspace: int  # bytes
+    overlaps: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, op: Operator) -> SegmentHead | None:
+        """That of an ARENAFIT_SEGMENT, whose last input is its program; None where it is damaged
+        or for other inputs and outputs than `op` has."""
+        program = op.inputs[-1] if op.inputs else None
+        buffer = program.buffer if program is not None else None
+        data = buffer.data if buffer is not None else None
+        if data is None or len(data) < _PROGRAM.size:
+            return None
+        magic, _, size, workspace, inputs, outputs, tensors, operators, goals, _ = (
+            _PROGRAM.unpack_from(data)
+        )
+        start = _PROGRAM.size + 16 * tensors + 16 * operators + 4 * goals
+        count = inputs * outputs
+        if (magic, size) != (_PROGRAM_MAGIC, len(data)) or start + 4 * count > size:
+            return None
+        if (inputs, outputs) != (len(op.inputs) - 1, len(op.outputs)):
+            return None
+        flat = struct.unpack_from(f"<{count}i", data, start)
+        rows = (flat[k * inputs : (k + 1) * inputs] for k in range(outputs))
+        return cls(workspace, tuple(rows))
 
 
 def has_own_operators(model: Model) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from arenafit.errors import UsageError
-from arenafit.graph.custom import MAX_POOL_2D
+from arenafit.graph.custom import MAX_POOL_2D, SEGMENT, SegmentHead
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import spatial_image
 from arenafit.memory.access.window import Image
@@ -46,6 +46,8 @@ def scratch_requests(
     if kernels not in ("reference", "cmsis_nn"):
         raise UsageError(f"unknown kernels {kernels!r}: choose from reference, cmsis_nn")
     if op.name == "CUSTOM":
+        if op.code.custom == SEGMENT:
+            return _segment(op)
         return [] if op.code.custom in _WITHOUT_SCRATCH else None
     if kernels == "cmsis_nn" and op.name in _CMSIS_NN:
         rule = _CMSIS_NN[op.name]
@@ -61,6 +63,12 @@ def scratch_requests(
     if op.name in _REFERENCE:
         return _guarded(lambda: _REFERENCE[op.name](op))
     return []
+
+
+def _segment(op: Operator) -> Sizes | None:
+    """kernels/tflm/src/segment.cc: the workspace, rings and sums of all that it streams."""
+    head = SegmentHead.of(op)
+    return None if head is None else [head.workspace]
 
 
 def _guarded(rule: Callable[[], Sizes | None]) -> Sizes | None:

@@ -1,1 +1,66 @@
-"""Partial execution: finding segments, their cost, their program (stage 3)."""
+"""Partial execution: pieces of a network that run without holding their tensors whole.
+
+`partial_model` finds the segments that make a model's head smallest, and puts them in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arenafit.graph.model import Model
+from arenafit.memory.build import OverlapRule
+from arenafit.memory.lifetimes import ScratchSizes, called_subgraphs
+from arenafit.memory.problem import Bytes
+from arenafit.partial.cost import Costs
+from arenafit.partial.rewrite import run
+from arenafit.partial.search import Cut, best_cut, fewest_nodes
+
+__all__ = ["Partial", "partial_model"]
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What `partial_model` did."""
+
+    cut: Cut
+    segments: int
+    operators: int  # that are in segments now
+    head: Bytes  # predicted: what is alive at the worst step; placing may need more
+
+
+def partial_model(
+    model: Model,
+    overlaps: OverlapRule | None = None,
+    scratch: ScratchSizes | None = None,
+    limit: Bytes | None = None,
+) -> Partial | None:
+    """Rewrite the main subgraph of `model` so that segments of it stream by rows.
+
+    The cuts are those of the model's own operator order with the smallest head, proved among
+    all cuts of that order; with it, those with the fewest nodes. The model is left without a
+    plan.
+
+    Args:
+        model: rewritten in place; give a copy.
+        overlaps: what the kernels of operators that stay as they are allow to be shared.
+        scratch: what these ask for.
+        limit: bytes; if the smallest head is below, the fewest nodes within the limit.
+
+    Returns:
+        What was done; None where no operator can be in a segment (nothing is changed then).
+
+    Raises:
+        ModelError: a segment is too large for the format.
+    """
+    graph = model.main
+    if any(called_subgraphs(op) for op in graph.operators if op.name != "CALL_ONCE"):
+        return None
+    costs = Costs(graph, overlaps, scratch)
+    cut = best_cut(costs)
+    if limit is not None and cut.cost < limit:
+        cut = fewest_nodes(costs, limit)
+    segments = [step.segment for step in cut.steps if step.segment is not None]
+    if not segments:
+        return None
+    run(model, graph, segments)
+    return Partial(cut, len(segments), sum(len(s.operators) for s in segments), cut.cost)

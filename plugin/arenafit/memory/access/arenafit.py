@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from arenafit.graph.custom import MAX_EXTENT, MAX_POOL_2D, MaxPool2D
+from arenafit.graph.custom import (
+    MAX_EXTENT,
+    MAX_POOL_2D,
+    NO_OVERLAP,
+    SEGMENT,
+    MaxPool2D,
+    SegmentHead,
+)
 from arenafit.graph.model import DType, Operator
 from arenafit.memory.access.describe import Describe, Description, element
+from arenafit.memory.access.order import Accesses
 from arenafit.memory.access.window import MAX_EXTENT as MAX_OUTPUT_EXTENT
 from arenafit.memory.access.window import Axis, Image
 
@@ -51,5 +59,18 @@ def _max_pool_2d(op: Operator) -> Description:
     return {(0, 0): Image(batches, rows, columns, depth * size, depth * size).raster(pixel)}
 
 
-ARENAFIT: dict[str, Describe] = {MAX_POOL_2D: _max_pool_2d}
+def _segment(op: Operator) -> Description:
+    """segment.c: row by row, in the order that the program was simulated in; see SegmentHead."""
+    head = SegmentHead.of(op)
+    if head is None:
+        return {}
+    return {
+        (j, k): Accesses(0, op.outputs[k].nbytes, distance)
+        for k, row in enumerate(head.overlaps)
+        for j, distance in enumerate(row)
+        if distance != NO_OVERLAP
+    }
+
+
+ARENAFIT: dict[str, Describe] = {MAX_POOL_2D: _max_pool_2d, SEGMENT: _segment}
 """Name of a custom operator -> its description."""

@@ -1,0 +1,47 @@
+"""Operators of segments into ARENAFIT_SEGMENT: their inputs, then their program as a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from arenafit.graph.custom import SEGMENT
+from arenafit.graph.model import Buffer, DType, Model, OpCode, Operator, Subgraph, Tensor
+from arenafit.memory.build import clear_plan
+from arenafit.partial.lower import lower
+from arenafit.partial.program import encode
+from arenafit.partial.segment import Segment
+from arenafit.passes.rewrite import discard_unused
+
+__all__ = ["run"]
+
+
+def run(model: Model, subgraph: Subgraph, segments: Sequence[Segment]) -> None:
+    """Put one operator in the place of each segment's operators.
+
+    What only these used is taken out of the subgraph: activations, weights, biases. A plan in
+    the model is dropped, as lifetimes change.
+
+    Args:
+        model: rewritten in place.
+        subgraph: one of its subgraphs.
+        segments: disjoint intervals of its operators.
+
+    Raises:
+        ModelError: a segment is too large for a program.
+    """
+    code = OpCode("CUSTOM", SEGMENT)
+    for segment in segments:
+        made = _operator(subgraph, segment, code)
+        at = subgraph.operators.index(segment.operators[0])
+        subgraph.operators[at : at + len(segment.operators)] = [made]
+        gone = (t for op in segment.operators for t in (*op.inputs, *op.outputs))
+        discard_unused(model, subgraph, list(gone))
+    clear_plan(model)
+
+
+def _operator(subgraph: Subgraph, segment: Segment, code: OpCode) -> Operator:
+    data = encode(lower(segment))
+    name = f"{segment.outputs[0].name or 'segment'}/program"
+    program = Tensor(name, (len(data),), DType.INT8, Buffer(data))
+    subgraph.tensors.append(program)
+    return Operator(code, [*segment.inputs, program], list(segment.outputs))
