@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -341,3 +342,87 @@ def test_models_run_in_a_real_tflm_and_say_what_they_need(
     bad.write_bytes(b"not a model")
     assert main([str(real_tree), str(bad), *build]) == 2
     assert capfd.readouterr().err.startswith(f"tflm: {bad}: ")
+
+
+def block(marker: str) -> str:
+    """The code that follows a comment in docs/firmware.md."""
+    page = (ROOT / "docs" / "firmware.md").read_text(encoding="utf-8")
+    _, found, rest = page.partition(f"<!-- {marker}: ")
+    assert found
+    return rest.split("```")[1].partition("\n")[2]
+
+
+def test_the_firmware_of_the_guide_compiles_in_cmake_with_tflms_own_headers(
+    real_tree: Path, tmp_path: Path
+):
+    if shutil.which("cmake") is None:
+        pytest.skip("no cmake")
+    (library,) = find_libraries(real_tree, [None])
+    folder = tmp_path / "firmware"
+    folder.mkdir()
+    (folder / "start_model.cc").write_text(block("firmware"), encoding="utf-8")
+    (folder / "CMakeLists.txt").write_text(
+        f"""cmake_minimum_required(VERSION 3.13)
+project(firmware C CXX)
+set(ARENAFIT {ROOT})
+add_library(tflm INTERFACE)
+target_include_directories(tflm SYSTEM INTERFACE {" ".join(map(str, library.include))})
+target_compile_definitions(tflm INTERFACE tflite=tflite_micro)
+{block("cmake")}
+add_library(firmware STATIC start_model.cc)
+target_link_libraries(firmware PRIVATE arenafit)
+target_compile_options(firmware PRIVATE -Wall -Wextra -Werror)
+""",
+        encoding="utf-8",
+    )
+    built = folder / "build"
+    for command in (["cmake", "-S", folder, "-B", built], ["cmake", "--build", built]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (built / "libarenafit.a").is_file()
+
+
+# --- TFLM's Makefile ------------------------------------------------------------------------
+
+# What TFLM's Makefile does with EXTERNAL_DIR, and a list of what it would compile.
+MAKEFILE = """\
+recursive_find = $(wildcard $(1)$(2)) $(foreach dir,$(wildcard $(1)*),$(call recursive_find,$(dir)/,$(2)))
+INCLUDES := -I.
+MICROLITE_CC_SRCS := core.cc
+MICROLITE_CC_KERNEL_SRCS := kernel.cc
+include $(call recursive_find,$(EXTERNAL_DIR)/,Makefile_internal.inc)
+all:
+	@echo core $(MICROLITE_CC_SRCS)
+	@echo kernels $(MICROLITE_CC_KERNEL_SRCS)
+	@echo include $(INCLUDES)
+"""
+
+
+def test_tflms_makefile_gets_each_source_once_by_its_absolute_path(tmp_path: Path):
+    (tmp_path / "Makefile").write_text(MAKEFILE, encoding="utf-8")
+    command = ["make", "-s", "-C", str(tmp_path), f"EXTERNAL_DIR={ROOT / 'tflm_patches'}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    core, kernels, include = (line.split()[1:] for line in done.stdout.splitlines())
+    sources = [
+        str(path)
+        for pattern in ("core/src/*.c", "tflm/src/*.cc")
+        for path in (ROOT / "kernels").glob(pattern)
+    ]
+    assert sorted([*core, *kernels]) == sorted(["core.cc", "kernel.cc", *sources])
+    assert {Path(path).name for path in core} >= {"plan.c", "memory_planner.cc"}
+    assert "max_pool.c" in {Path(path).name for path in kernels}
+    assert include[1:] == [f"-I{ROOT}/kernels/{part}/include" for part in ("core", "tflm")]
+    lost = tmp_path / "tflm_patches"
+    lost.mkdir()
+    (lost / "Makefile_internal.inc").write_text(
+        (ROOT / "tflm_patches" / "Makefile_internal.inc").read_text(encoding="utf-8"),
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        ["make", "-s", "-C", str(tmp_path), f"EXTERNAL_DIR={lost}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "EXTERNAL_DIR must be tflm_patches inside arenafit" in done.stderr
