@@ -30,8 +30,8 @@ static uint32_t crc32(const uint32_t* word, const uint32_t* end) {
 
 static status check_header(const void* data, size_t size, subject* self) {
   const arenafit_program* program = data;
-  if (program == NULL || (uintptr_t)data % ARENAFIT_PROGRAM_ALIGNMENT != 0 ||
-      size < sizeof *program || program->magic != ARENAFIT_PROGRAM_MAGIC) {
+  if (program == NULL || (uintptr_t)data % sizeof(uint32_t) != 0 || size < sizeof *program ||
+      program->magic != ARENAFIT_PROGRAM_MAGIC) {
     return ARENAFIT_SEGMENT_FORMAT;
   }
   const uint64_t sections = sizeof *program + (uint64_t)program->tensors * sizeof(arenafit_tensor) +

@@ -3,8 +3,9 @@
  * A segment is a piece of a network that is run a row at a time, see segment.h. Its program says
  * which tensors and operators there are, and has all that the operators need: geometry,
  * multipliers, biases, weights. It is one constant tensor of a model, little-endian, used in place
- * (from flash), at an address that is a multiple of ARENAFIT_PROGRAM_ALIGNMENT. All offsets in it
- * are bytes from its start, so it may be anywhere. plugin/arenafit/partial/program.py writes it.
+ * (from flash), at an address that is a multiple of 4, better of ARENAFIT_PROGRAM_ALIGNMENT. All
+ * offsets in it are bytes from its start, so it may be anywhere. plugin/arenafit/partial/program.py
+ * writes it.
  *
  *   arenafit_program                     32 bytes, the header
  *   arenafit_tensor[tensors]             16 bytes each
@@ -83,11 +84,11 @@ extern "C" {
 #endif
 
 #define ARENAFIT_PROGRAM_MAGIC 0x31534641 /* "AFS1": version 1 */
-#define ARENAFIT_PROGRAM_ALIGNMENT 16     /* bytes, of the program and of the workspace */
-#define ARENAFIT_NO_OPERATOR 0xFFFF       /* arenafit_tensor.producer of what nothing makes */
-#define ARENAFIT_DISJOINT INT32_MAX       /* an overlap that is none */
-#define ARENAFIT_MAX_TAPS 32              /* rows of a window */
-#define ARENAFIT_MAX_OPERANDS 16          /* of an operator */
+#define ARENAFIT_PROGRAM_ALIGNMENT 16  /* bytes, of the workspace, and of the program for speed */
+#define ARENAFIT_NO_OPERATOR 0xFFFF    /* arenafit_tensor.producer of what nothing makes */
+#define ARENAFIT_DISJOINT INT32_MAX    /* an overlap that is none */
+#define ARENAFIT_MAX_TAPS 32           /* rows of a window */
+#define ARENAFIT_MAX_OPERANDS 16       /* of an operator */
 #define ARENAFIT_MAX_REACH (1 << 20)   /* from the first tap of a window to the last, exclusive */
 #define ARENAFIT_MAX_REDUCED (1 << 23) /* pixels of an average */
 

@@ -11,18 +11,22 @@
 namespace arenafit {
 
 constexpr char kMaxPool2D[] = "ARENAFIT_MAX_POOL_2D";
+constexpr char kSegment[] = "ARENAFIT_SEGMENT";
 
 // Operators that RegisterOps adds to a resolver.
-constexpr int kOpCount = 1;
+constexpr int kOpCount = 2;
 
 namespace tflm {
 
 TFLMRegistration RegisterMaxPool2D();
+TFLMRegistration RegisterSegment();
 
 template <typename Resolver>
 TfLiteStatus RegisterOps(Resolver& resolver) {
   TFLMRegistration max_pool_2d = RegisterMaxPool2D();
-  return resolver.AddCustom(kMaxPool2D, &max_pool_2d);  // copies the registration
+  TFLMRegistration segment = RegisterSegment();
+  const TfLiteStatus status = resolver.AddCustom(kMaxPool2D, &max_pool_2d);  // copies it
+  return status == kTfLiteOk ? resolver.AddCustom(kSegment, &segment) : status;
 }
 
 }  // namespace tflm

@@ -1,0 +1,161 @@
+// ARENAFIT_SEGMENT: a piece of a network that is run a row at a time.
+//
+// Its inputs are activations and, last, the program, a constant tensor of bytes; its workspace is
+// scratch. In the persistent part of the arena it keeps no more than the number of that.
+#include "arenafit/segment.h"
+
+#include "arenafit/register_ops.h"
+
+namespace arenafit {
+namespace tflm {
+namespace {
+
+// Activations in, and out, at most.
+constexpr int kMaxTensors = 32;
+
+struct Data {
+  int scratch;
+};
+
+TfLiteStatus Refuse(const char* why) {
+  MicroPrintf("%s: %s", kSegment, why);
+  return kTfLiteError;
+}
+
+// Bytes of a tensor of bytes; 0 for all others.
+size_t SizeOf(const TfLiteEvalTensor* tensor) {
+  if (tensor == nullptr || tensor->dims == nullptr ||
+      (tensor->type != kTfLiteInt8 && tensor->type != kTfLiteUInt8)) {
+    return 0;
+  }
+  uint64_t size = 1;
+  for (int i = 0; i < tensor->dims->size; ++i) {
+    const int extent = tensor->dims->data[i];
+    size = extent < 0 ? 0 : size * static_cast<uint64_t>(extent);
+    if (size > INT32_MAX) {
+      return 0;
+    }
+  }
+  return static_cast<size_t>(size);
+}
+
+// Number `index` of an operator's inputs or outputs; nullptr where it is left out.
+TfLiteEvalTensor* GetTensor(MicroContext* context, const TfLiteIntArray* indices, int index) {
+  return indices->data[index] < 0 ? nullptr : context->GetEvalTensor(indices->data[index]);
+}
+
+// The program, if the counts are right.
+const TfLiteEvalTensor* GetProgram(MicroContext* context, const TfLiteNode* node) {
+  if (node->inputs == nullptr || node->inputs->size < 2 || node->inputs->size > kMaxTensors + 1 ||
+      node->outputs == nullptr || node->outputs->size < 1 || node->outputs->size > kMaxTensors) {
+    return nullptr;
+  }
+  return GetTensor(context, node->inputs, node->inputs->size - 1);
+}
+
+bool AreTensorsRight(MicroContext* context, const TfLiteNode* node,
+                     const arenafit_program* program) {
+  const int inputs = node->inputs->size - 1, outputs = node->outputs->size;
+  if (program->inputs != inputs || program->outputs != outputs) {
+    return false;
+  }
+  for (int i = 0; i < inputs; ++i) {
+    if (SizeOf(GetTensor(context, node->inputs, i)) !=
+        arenafit_segment_input_size(program, static_cast<uint32_t>(i))) {
+      return false;
+    }
+  }
+  for (int i = 0; i < outputs; ++i) {
+    if (SizeOf(GetTensor(context, node->outputs, i)) !=
+        arenafit_segment_output_size(program, static_cast<uint32_t>(i))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Goes through the program's steps once, in memory that is given back.
+TfLiteStatus Rehearse(MicroContext* context, const arenafit_program* program) {
+  uint8_t* state = context->AllocateTempBuffer(ARENAFIT_STATE_SIZE(program->operators),
+                                               ARENAFIT_PROGRAM_ALIGNMENT);
+  if (state == nullptr) {
+    return Refuse("no memory to check the program in");
+  }
+  const arenafit_segment_status status = arenafit_segment_rehearse(program, state);
+  context->DeallocateTempBuffer(state);
+  return status == ARENAFIT_SEGMENT_OK ? kTfLiteOk : Refuse(arenafit_segment_text(status));
+}
+
+void* Init(TfLiteContext* context, const char*, size_t) {
+  return GetMicroContext(context)->AllocatePersistentBuffer(sizeof(Data));
+}
+
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
+  MicroContext* micro_context = GetMicroContext(context);
+  const TfLiteEvalTensor* tensor = GetProgram(micro_context, node);
+  // What has memory this early is a constant.
+  if (tensor == nullptr || tensor->data.data == nullptr) {
+    return Refuse("needs inputs, a constant program as the last of them, and outputs");
+  }
+  const arenafit_segment_status status = arenafit_segment_check(tensor->data.data, SizeOf(tensor));
+  if (status != ARENAFIT_SEGMENT_OK) {
+    return Refuse(arenafit_segment_text(status));
+  }
+  const auto* program = static_cast<const arenafit_program*>(tensor->data.data);
+  if (!AreTensorsRight(micro_context, node, program)) {
+    return Refuse("the tensors are not those of the program");
+  }
+  if (Rehearse(micro_context, program) != kTfLiteOk) {
+    return kTfLiteError;
+  }
+  auto* data = static_cast<Data*>(node->user_data);
+  if (data == nullptr) {
+    return Refuse("no memory");
+  }
+  return micro_context->RequestScratchBufferInArena(arenafit_segment_get_buffer_size(program),
+                                                    &data->scratch);
+}
+
+TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
+  MicroContext* micro_context = GetMicroContext(context);
+  const auto* program =
+      static_cast<const arenafit_program*>(GetProgram(micro_context, node)->data.data);
+  const void* inputs[kMaxTensors];
+  void* outputs[kMaxTensors];
+  for (int i = 0; i < node->inputs->size - 1; ++i) {
+    inputs[i] = GetTensor(micro_context, node->inputs, i)->data.data;
+    if (inputs[i] == nullptr) {
+      return Refuse("a tensor has no memory");
+    }
+  }
+  for (int i = 0; i < node->outputs->size; ++i) {
+    outputs[i] = GetTensor(micro_context, node->outputs, i)->data.data;
+    if (outputs[i] == nullptr) {
+      return Refuse("a tensor has no memory");
+    }
+  }
+  void* workspace =
+      micro_context->GetScratchBuffer(static_cast<const Data*>(node->user_data)->scratch);
+  if (workspace == nullptr) {
+    return Refuse("the workspace has no memory");
+  }
+  const arenafit_segment_status status = arenafit_segment_check_overlap(program, inputs, outputs);
+  if (status != ARENAFIT_SEGMENT_OK) {
+    return Refuse(arenafit_segment_text(status));
+  }
+  arenafit_segment_run(program, inputs, outputs, workspace);
+  return kTfLiteOk;
+}
+
+}  // namespace
+
+TFLMRegistration RegisterSegment() {
+  TFLMRegistration registration = {};
+  registration.init = Init;
+  registration.prepare = Prepare;
+  registration.invoke = Eval;
+  return registration;
+}
+
+}  // namespace tflm
+}  // namespace arenafit
