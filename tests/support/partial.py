@@ -1,112 +1,86 @@
-"""Segments run by the C interpreter natively, and what the real TFLM says of the same tensors."""
+"""What the tests of partial execution share: random row graphs, cuts, and TFLM's own values."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Sequence
-from functools import cache
+import random
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from arenafit.graph import Model, Operator, Tensor, save
-from arenafit.partial.lower import lower
-from arenafit.partial.program import encode
-from arenafit.partial.segment import Segment, make_segment
-from arenafit.partial.roles import role
-from arenafit.passes import copy_model
+from arenafit.candidates import overlap_rule, scratch_rule
+from arenafit.graph import Model, Tensor, save
+from arenafit.partial.cost import Costs
+from arenafit.partial.rows import Demand, RowGraph, RowOperator, RowTensor, Window
+from arenafit.passes import copy_model, run_passes
 from arenafit.runtime.inputs import stimuli
-from support.native import C_FLAGS, KERNELS, compile_shared
 from support.rewriting import tflm
 
-__all__ = ["as_segment", "check", "interpreter", "program_of", "run_segment", "values_in_tflm"]
-
-Bytes8 = npt.NDArray[np.int8]
+__all__ = ["cleaned", "costs_of", "random_rows", "values_in_tflm"]
 
 
-@cache
-def interpreter() -> ctypes.CDLL:
-    """kernels/core as a library; skips the test where there is no compiler."""
-    library = compile_shared(sorted((KERNELS / "core" / "src").glob("*.c")), *C_FLAGS)
-    library.arenafit_segment_text.restype = ctypes.c_char_p
-    for name in ("arenafit_segment_input_size", "arenafit_segment_output_size"):
-        getattr(library, name).restype = ctypes.c_size_t
-    return library
+def cleaned(model: Model) -> Model:
+    """A copy after the passes."""
+    copy = copy_model(model)
+    run_passes(copy)
+    return copy
 
 
-class _Aligned:
-    """Bytes at a multiple of 16."""
-
-    def __init__(self, size: int, data: bytes = b"", fill: int = 0) -> None:
-        self._raw = (ctypes.c_uint8 * (size + 16)).from_buffer(bytearray([fill]) * (size + 16))
-        skip = -ctypes.addressof(self._raw) % 16
-        self.address = ctypes.addressof(self._raw) + skip
-        if data:
-            ctypes.memmove(self.address, data, len(data))
-
-    def read(self, size: int) -> bytes:
-        return ctypes.string_at(self.address, size)
-
-
-def check(program: bytes) -> str:
-    """What the interpreter's check and rehearsal say; "" where both are content."""
-    library, held = interpreter(), _Aligned(len(program), program)
-    pointer = ctypes.c_void_p(held.address)
-    status = library.arenafit_segment_check(pointer, ctypes.c_size_t(len(program)))
-    if status == 0:
-        state = _Aligned(4 * int.from_bytes(program[22:24], "little") + 16)
-        status = library.arenafit_segment_rehearse(pointer, ctypes.c_void_p(state.address))
-    return "" if status == 0 else library.arenafit_segment_text(status).decode()
-
-
-def run_segment(
-    program: bytes, inputs: Sequence[Bytes8], sizes: Sequence[int], workspace: int
-) -> list[bytes]:
-    """The outputs of a program, of `sizes` bytes; nothing shares memory with anything."""
-    library, held = interpreter(), _Aligned(len(program), program)
-    given = [_Aligned(array.nbytes, array.tobytes()) for array in inputs]
-    made = [_Aligned(size, fill=0xA5) for size in sizes]
-    scratch = _Aligned(workspace, fill=0x5A)
-    library.arenafit_segment_run(
-        ctypes.c_void_p(held.address),
-        (ctypes.c_void_p * len(given))(*(block.address for block in given)),
-        (ctypes.c_void_p * len(made))(*(block.address for block in made)),
-        ctypes.c_void_p(scratch.address),
-    )
-    return [block.read(size) for block, size in zip(made, sizes, strict=True)]
-
-
-def as_segment(model: Model, start: int = 0, stop: int | None = None) -> Segment | None:
-    """Operators start .. stop - 1 of the main subgraph; all of them without limits."""
-    graph = model.main
-    chosen = graph.operators[start:stop]
-    outside = {t for op in graph.operators if op not in chosen for t in op.inputs}
-    outside |= set(graph.outputs)
-    return make_segment(chosen, role, outside.__contains__)
-
-
-def program_of(segment: Segment) -> bytes:
-    return encode(lower(segment))
+def costs_of(model: Model) -> Costs:
+    """The costs of cuts of the main subgraph under the reference kernels."""
+    return Costs(model.main, overlap_rule("reference"), scratch_rule("reference"))
 
 
 def values_in_tflm(
-    model: Model, tensors: Sequence[Tensor], count: int = 4
-) -> list[dict[Tensor, Bytes8]]:
-    """The bytes of `tensors` of the main subgraph in the real TFLM, for `count` inputs."""
-    graph = model.main
-    positions = [graph.tensors.index(t) for t in tensors]
+    model: Model, tensors: Sequence[Tensor], count: int
+) -> list[dict[Tensor, npt.NDArray[np.int8]]]:
+    """What `tensors` of the main subgraph hold in the real TFLM, for `count` structured inputs."""
     copy = copy_model(model)
-    wanted = [copy.main.tensors[p] for p in positions if copy.main.tensors[p] not in copy.main.inputs]
-    copy.main.outputs = list(dict.fromkeys(wanted))
+    twin = dict(zip(model.main.tensors, copy.main.tensors, strict=True))
+    graph = copy.main
+    graph.outputs = [twin[t] for t in dict.fromkeys(tensors) if t not in model.main.inputs]
     copy.signatures = []
     data = save(copy)
-    session = tflm()
-    steps = [s.steps[0] for s in stimuli(session.describe(data), count)]
+    steps = [s.steps[0] for s in stimuli(tflm().describe(data), count)]
     found = []
-    for given, outputs in zip(steps, session.run(data, steps), strict=True):
-        values = dict(zip(copy.main.inputs, given, strict=True))
-        values |= dict(zip(copy.main.outputs, outputs, strict=True))
-        found.append(
-            {t: np.asarray(values[copy.main.tensors[p]]).view(np.int8) for t, p in zip(tensors, positions)}
-        )
+    for given, outputs in zip(steps, tflm().run(data, steps), strict=True):
+        values = dict(zip(graph.inputs, given, strict=True))
+        values.update(zip(graph.outputs, outputs, strict=True))
+        found.append({t: np.asarray(values[twin[t]]).view(np.int8) for t in tensors})
     return found
+
+
+def random_rows(seed: int) -> RowGraph:
+    """A small graph of rows: windows of all sorts, branches that join, several outputs."""
+    rng = random.Random(seed)
+    heights = [rng.randint(1, 24) for _ in range(rng.randint(1, 2))]
+    inputs = len(heights)
+    operators: list[RowOperator] = []
+    for _ in range(rng.randint(1, 9)):
+        source = rng.choice([len(heights) - 1, rng.randrange(len(heights))])
+        size = heights[source]
+        partners = [t for t, h in enumerate(heights) if h == size and t != source]
+        demands = [Demand(source, Window(size))]
+        if partners and rng.random() < 0.4:  # joins; nothing is lost between them
+            demands.append(Demand(rng.choice(partners), Window(size)))
+            rng.shuffle(demands)
+            height, reduces = size, False
+        elif rng.random() < 0.1:
+            height, reduces = 1, True
+        else:
+            window = Window(
+                size, rng.randint(1, 5), rng.randint(1, 3), rng.randint(1, 2), rng.randint(0, 4)
+            )
+            reach = (window.kernel - 1) * window.dilation
+            height = max(1, (size + window.pad - reach + rng.randint(0, 3)) // window.stride)
+            demands, reduces = [Demand(source, window)], False
+        steps = size if reduces else height
+        operators.append(RowOperator(tuple(demands), len(heights), steps, reduces))
+        heights.append(height)
+    read = {demand.tensor for op in operators for demand in op.demands}
+    made = range(inputs, len(heights))
+    outputs = tuple(t for t in made if t not in read or rng.random() < 0.1)
+    tensors = tuple(
+        RowTensor(h, rng.randint(1, 40), t < inputs or t in outputs) for t, h in enumerate(heights)
+    )
+    return RowGraph(tensors, tuple(operators), tuple(range(inputs)), outputs)

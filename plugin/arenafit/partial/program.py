@@ -230,10 +230,14 @@ class Program:
 
 
 class _Layout:
-    """The bytes of a program as they come; what is filled in later is reserved first."""
+    """The bytes of a program as they come; what is filled in later is reserved first.
+
+    Equal data is stored once: networks run at several scales share their weights.
+    """
 
     def __init__(self) -> None:
         self.data = bytearray()
+        self._stored: dict[bytes, int] = {}
 
     def reserve(self, size: Bytes, alignment: int = ALIGNMENT) -> int:
         """`size` zero bytes at a multiple of `alignment`; their offset."""
@@ -244,9 +248,10 @@ class _Layout:
 
     def append(self, data: bytes) -> int:
         """`data` at a multiple of 16; its offset."""
-        offset = self.reserve(0)
-        self.data += data
-        return offset
+        if data not in self._stored:
+            self._stored[data] = self.reserve(0)
+            self.data += data
+        return self._stored[data]
 
     def words(self, values: Iterable[int]) -> int:
         """int32 values; their offset."""

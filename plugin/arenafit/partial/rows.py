@@ -119,13 +119,19 @@ class _Run:
             self.made[t] = tensors[t].height
         self.producer = {op.output: i for i, op in enumerate(operators)}
         self.done = [0] * len(operators)
-        self.last: list[list[list[int]]] = []  # by operator, demand and step: the last row read
+        # By operator and demand; then by step: the last row read, -1 for none.
+        self.last: list[list[list[int]]] = [[] for _ in operators]
+        # By tensor: its readers; by the steps one has done: the lowest row it is still to read.
         self.readers: list[list[tuple[int, list[int]]]] = [[] for _ in tensors]
-        for i, op in enumerate(operators):
-            rows = [_reads(demand.window, op) for demand in op.demands]
-            self.last.append([last for last, _ in rows])
-            for demand, (_, lowest) in zip(op.demands, rows, strict=True):
+        wanted = [tensor.height if t in graph.outputs else 0 for t, tensor in enumerate(tensors)]
+        for i in reversed(range(len(operators))):
+            op = operators[i]
+            steps = op.steps if op.reduces and wanted[op.output] else wanted[op.output]
+            for demand in op.demands:
+                last, lowest = _reads(demand.window, op.reduces, steps)
+                self.last[i].append(last)
                 self.readers[demand.tensor].append((i, lowest))
+                wanted[demand.tensor] = max([wanted[demand.tensor], *(row + 1 for row in last)])
         self.rings = [0] * len(tensors)
         self.born = [-1] * len(tensors)
         self.died = [-1] * len(tensors)
@@ -218,13 +224,13 @@ class _Run:
         return min((low[self.done[i]] for i, low in self.readers[tensor]), default=_NO_ROW)
 
 
-def _reads(window: Window, op: RowOperator) -> tuple[list[int], list[int]]:
-    """By step: the last row read, -1 for none; the lowest row read from that step on."""
-    if op.reduces:
-        rows = list(range(op.steps))
+def _reads(window: Window, reduces: bool, steps: int) -> tuple[list[int], list[int]]:
+    """Of the first `steps` steps, which are all that will be done: see `_Run`."""
+    if reduces:
+        rows = list(range(steps))
         return rows, [*rows, _NO_ROW]
-    taps = [window.taps(step) for step in range(op.steps)]
+    taps = [window.taps(step) for step in range(steps)]
     lowest = [_NO_ROW]
-    for rows_read in reversed(taps):
-        lowest.append(min(lowest[-1], rows_read[0]) if rows_read else lowest[-1])
-    return [rows_read[-1] if rows_read else -1 for rows_read in taps], lowest[::-1]
+    for read in reversed(taps):
+        lowest.append(min(lowest[-1], read[0]) if read else lowest[-1])
+    return [read[-1] if read else -1 for read in taps], lowest[::-1]

@@ -124,6 +124,9 @@ def make_segment(
     made = {tensor for op in operators for tensor in op.outputs}
     inputs = tuple(dict.fromkeys(t for role in known for t in role.inputs if t not in made))
     outputs = tuple(t for op in operators for t in op.outputs if read_outside(t))
+    read = {tensor for role in known for tensor in role.inputs}
+    if not made <= read.union(outputs):
+        return None  # a result that nobody reads
     names = [root.get(t, t) for t in outputs]
     if not outputs or len(set(names)) < len(names) or not set(names).isdisjoint(inputs):
         return None

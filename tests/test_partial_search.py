@@ -1,0 +1,142 @@
+"""The best cut, against all cuts; and the bounds that let the search leave segments out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import pytest
+
+from arenafit.candidates import predict_head
+from arenafit.graph import Model, load
+from arenafit.partial.cost import Costs, Step
+from arenafit.partial.search import best_cut, fewest_nodes
+from support.builder import GraphBuilder
+from support.partial import cleaned, costs_of
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+
+
+def chain() -> Model:
+    g = GraphBuilder(seed=1)
+    x = g.input((1, 24, 24, 3))
+    x = g.conv(x, 8, kernel=3, stride=2, activation="RELU6")
+    x = g.depthwise(x, kernel=3)
+    x = g.conv(x, 16, kernel=1)
+    x = g.pool(x, kernel=2, stride=2)
+    g.output(g.softmax(g.fully_connected(g.mean(x), 10)))
+    return g.model()
+
+
+def residual() -> Model:
+    g = GraphBuilder(seed=2)
+    x = g.conv(g.input((1, 16, 16, 4)), 8, kernel=3)
+    y = g.conv(g.conv(x, 24, kernel=1), 8, kernel=3)
+    x = g.add(x, y)
+    y = g.depthwise(x, kernel=3)
+    g.output(g.conv(g.add(x, y), 2, kernel=1))
+    return g.model()
+
+
+def branches() -> Model:
+    g = GraphBuilder(seed=3)
+    x = g.conv(g.input((1, 20, 20, 3)), 8, kernel=3)
+    a, b = g.conv(x, 8, kernel=5), g.pool(x, kernel=3, stride=1, padding="SAME")
+    b.quantization = a.quantization = x.quantization
+    y = g.concat([a, b])
+    y.quantization = x.quantization
+    g.output(g.conv(y, 4, kernel=1), g.mean(x))
+    return g.model()
+
+
+def with_a_stranger() -> Model:
+    """TRANSPOSE is nothing that a segment can have."""
+    g = GraphBuilder(seed=4)
+    x = g.conv(g.input((1, 32, 24, 3)), 8, kernel=3)
+    x = g.transpose(g.conv(x, 8, kernel=3, stride=4), (0, 2, 1, 3))
+    g.output(g.conv(g.conv(x, 64, kernel=1), 4, kernel=3))
+    return g.model()
+
+
+SMALL = [chain, residual, branches, with_a_stranger]
+each_small = pytest.mark.parametrize("build", SMALL)
+
+
+def all_cuts(costs: Costs) -> Iterator[list[Step]]:
+    """Every way to cut the order into segments and operators as they are."""
+    count = len(costs.operators)
+    for inner in range(count):
+        for cuts in combinations(range(1, count), inner):
+            ends = [0, *cuts, count]
+            steps = []
+            for start, stop in pairwise(ends):
+                options = []
+                if stop == start + 1:
+                    options.append(costs.plain(start))
+                if all(costs.eligible(i) for i in range(start, stop)):
+                    made = costs.segment(start, stop)
+                    options += [made] if made is not None else []
+                if not options:
+                    break
+                steps.append(min(options, key=lambda step: step.cost))
+            else:
+                yield steps
+
+
+@each_small
+def test_no_cut_has_a_smaller_head_and_none_with_that_head_fewer_nodes(build):
+    costs = costs_of(build())
+    found = best_cut(costs)
+    every = [(max(step.cost for step in cut), len(cut)) for cut in all_cuts(costs_of(build()))]
+    assert (found.cost, len(found.steps)) == min(every)
+    assert len({cost for cost, _ in every}) > 2, "all cuts of this model are alike"
+
+
+@each_small
+def test_within_a_limit_no_cut_has_fewer_nodes(build):
+    costs = costs_of(build())
+    every = [(max(step.cost for step in cut), len(cut)) for cut in all_cuts(costs)]
+    for limit in sorted({cost for cost, _ in every})[::3]:
+        found = fewest_nodes(costs, limit)
+        assert found.cost <= limit
+        assert len(found.steps) == min(nodes for cost, nodes in every if cost <= limit)
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem)
+def test_no_segment_costs_less_than_its_bound(path: Path):
+    costs = costs_of(cleaned(load(path.read_bytes())))
+    count = len(costs.operators)
+    tight = 0
+    for start in range(count):
+        for stop in range(start + 1, min(count, start + 12) + 1):
+            if not all(costs.eligible(i) for i in range(start, stop)):
+                break
+            made = costs.segment(start, stop)
+            if made is not None:
+                assert costs.bound(start, stop) <= made.cost, (start, stop)
+                tight += costs.bound(start, stop) > 0.8 * made.cost
+    assert tight > 5
+
+
+@pytest.mark.parametrize("name", ["branching_cell_64", "mobilenet_v1_025_96", "resnet8_cifar"])
+def test_the_search_works_out_few_of_the_segments_that_there_are(name: str):
+    costs = costs_of(cleaned(load((MODELS / f"{name}.tflite").read_bytes())))
+    best_cut(costs)
+    count = len(costs.operators)
+    asked = sum(costs.known(i, j) for i in range(count) for j in range(i + 1, count + 1))
+    assert asked <= count * (count + 1) // 2 * 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("ds_cnn_kws", 6_240),
+        ("lenet5_28", 1_568),
+        ("mobilenet_v1_025_96", 27_760),
+        ("resnet8_cifar", 15_680),
+    ],
+)
+def test_predicted_heads(name: str, head: int):
+    model = load((MODELS / f"{name}.tflite").read_bytes())
+    assert best_cut(costs_of(cleaned(model))).cost == head < predict_head(model, "reference") / 2.5
