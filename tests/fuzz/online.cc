@@ -18,7 +18,7 @@ using fuzz::Store;
 
 namespace {
 
-constexpr size_t kMost = 24, kRecord = 12;
+constexpr size_t kMost = 20, kRecord = 12;
 
 Counter g_planned("planned"), g_better("better"), g_refused("refused");
 
@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t count = requests.size(), bytes = count * sizeof(arenafit_request);
   const fuzz::Block block = fuzz::Copy(requests.data(), bytes);
   auto* answer = reinterpret_cast<arenafit_request*>(block.get());
-  const uint32_t attempts = size == 0 ? 1 : 1 + data[0] % 64;
+  const uint32_t attempts = size == 0 ? 1 : 1 + data[0] % 16;
   const int64_t head = arenafit_plan_online(answer, static_cast<uint32_t>(count), attempts);
   const int64_t greedy = GreedyHead(requests);
   if (head < 0) {
