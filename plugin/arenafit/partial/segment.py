@@ -26,6 +26,7 @@ from arenafit.partial.rows import (
 __all__ = ["Segment", "Workspace", "make_segment"]
 
 _MAX_OPERATORS = 1 << 12
+_MAX_ENDS = 32  # inputs, and outputs: kMaxTensors, kernels/tflm/src/segment.cc
 _MAX_DIMENSION = 1 << 15  # rows, columns and channels are 16 bits in a program
 
 
@@ -128,7 +129,12 @@ def make_segment(
     if not made <= read.union(outputs):
         return None  # a result that nobody reads
     names = [root.get(t, t) for t in outputs]
-    if not outputs or len(set(names)) < len(names) or not set(names).isdisjoint(inputs):
+    if (
+        len(inputs) > _MAX_ENDS
+        or not 1 <= len(outputs) <= _MAX_ENDS
+        or len(set(names)) < len(names)
+        or not set(names).isdisjoint(inputs)
+    ):
         return None
     if len({root.get(t, t) for t in inputs}) < len(inputs):
         return None
