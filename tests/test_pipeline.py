@@ -347,12 +347,41 @@ def own(report: object) -> bool:
 def test_own_operators_are_used_for_the_own_runtime_and_only_where_they_save() -> None:
     data = save(pooled())
     _, stock = arenafit.optimize(data, runtime="stock")
-    out, ours = arenafit.optimize(data, runtime="arenafit")
+    out, ours = arenafit.optimize(data, runtime="arenafit", disable="rows")
     assert not own(stock) and own(ours)
     assert ours.after.head < stock.after.head
     assert ours.verified.bit_exact is True and "arenafit" in ours.verified.oracle
     assert any(op.code.custom == "ARENAFIT_MAX_POOL_2D" for op in load(out).main.operators)
-    _, off = arenafit.optimize(data, runtime="arenafit", disable="inplace-max-pool")
+    _, off = arenafit.optimize(data, runtime="arenafit", disable=["rows", "inplace-max-pool"])
     assert not own(off) and off.after.head == stock.after.head
-    _, reference = arenafit.optimize(data, runtime="arenafit", kernels="reference")
+    _, reference = arenafit.optimize(data, runtime="arenafit", kernels="reference", disable="rows")
     assert not own(reference)  # its own order is as good
+
+
+@needs_tflm
+def test_segments_streamed_by_rows_are_used_for_the_own_runtime_alone() -> None:
+    data = save(mobilenet_like())
+    out, ours = arenafit.optimize(data, runtime="arenafit")
+    _, stock = arenafit.optimize(data, runtime="stock", kernels="reference")
+    assert any(op.code.custom == "ARENAFIT_SEGMENT" for op in load(out).main.operators)
+    assert "rows" in [step.name for step in ours.passes]
+    assert "rows" not in [step.name for step in stock.passes]
+    assert ours.after.head < stock.after.head
+    assert ours.after.total is not None and ours.before.total is not None
+    assert ours.after.total * 3 < ours.before.total
+    assert ours.verified.bit_exact is True
+    _, off = arenafit.optimize(data, runtime="arenafit", disable="rows")
+    assert "rows" not in [step.name for step in off.passes]
+    assert off.after.head > ours.after.head
+
+
+@needs_tflm
+@pytest.mark.parametrize("make", [*MODELS, wide_cell, padded, pooled], ids=lambda m: m.__name__)
+def test_the_own_runtime_is_never_worse_than_stock(make: Callable[[], Model]) -> None:
+    _, report = arenafit.optimize(save(make()), runtime="arenafit")
+    before, after = report.before, report.after
+    assert report.verified.bit_exact is True
+    assert after.head <= before.head
+    assert after.total is not None and before.total is not None and after.total <= before.total
+    assert after.startup is not None and before.startup is not None
+    assert after.startup <= before.startup

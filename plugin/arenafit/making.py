@@ -80,7 +80,25 @@ def make_candidates(work: Work) -> list[Candidate]:
         found += _planned(work, rewritten, steps)
         if work.options.runtime == "arenafit":
             found += _with_own_operators(work, rewritten, steps)
+            found += _streamed(work, rewritten, steps)
     return found
+
+
+def _streamed(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
+    """Plans of `rewritten`, in its best order, with segments of it streamed by rows."""
+    from arenafit.partial import partial_model
+
+    if "rows" in work.options.disable:
+        return []
+    work.tell("finding segments")
+    model = copy_model(rewritten)
+    head = work.head(model)
+    result = partial_model(model, work.rule, work.scratch(work.targets[0]))
+    if result is None or not result.segments:
+        return []
+    own = [*steps, PassReport("rows", result.segments, head, result.head)]
+    made = partial(candidate, targets=work.targets, cpu=work.options.cpu, steps=own)
+    return _plans(work, model, made)
 
 
 def _with_own_operators(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:

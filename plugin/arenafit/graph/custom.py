@@ -16,6 +16,7 @@ __all__ = [
     "MAX_POOL_2D",
     "NO_OVERLAP",
     "OWN_OPERATORS",
+    "PLAN_METADATA",
     "SEGMENT",
     "MaxPool2D",
     "SegmentHead",
@@ -24,6 +25,9 @@ __all__ = [
 
 MAX_POOL_2D = "ARENAFIT_MAX_POOL_2D"
 SEGMENT = "ARENAFIT_SEGMENT"
+
+PLAN_METADATA = "arenafit_plan"
+"""Name of the metadata entry that holds the plan for arenafit's planner (plan.h)."""
 
 OWN_OPERATORS = frozenset({MAX_POOL_2D, SEGMENT})
 

@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 
 from arenafit.errors import ModelError
+from arenafit.graph.custom import PLAN_METADATA
 from arenafit.memory.problem import ALIGNMENT, Bytes, Placement, Problem, Time
 
 __all__ = [
@@ -23,7 +24,7 @@ __all__ = [
     "memory_plan",
 ]
 
-METADATA_NAME = "arenafit_plan"
+METADATA_NAME = PLAN_METADATA
 MAGIC = 0x31504641  # "AFP1"
 UNLIMITED = 2**31 - 1  # DeclaredOverlap.high: no upper limit
 

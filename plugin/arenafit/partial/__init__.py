@@ -13,7 +13,7 @@ from arenafit.memory.lifetimes import ScratchSizes, called_subgraphs
 from arenafit.memory.problem import Bytes
 from arenafit.partial.cost import Costs
 from arenafit.partial.rewrite import run
-from arenafit.partial.search import Cut, best_cut, fewest_nodes
+from arenafit.partial.search import Cut, best_total, least_tail
 
 __all__ = ["Partial", "partial_model"]
 
@@ -36,15 +36,15 @@ def partial_model(
 ) -> Partial | None:
     """Rewrite the main subgraph of `model` so that segments of it stream by rows.
 
-    The cuts are those of the model's own operator order with the smallest head, proved among
-    all cuts of that order; with it, those with the fewest nodes. The model is left without a
-    plan.
+    The cuts are of the model's own operator order. See `arenafit.partial.search`: the smallest
+    head is known, with a proof; a slightly larger one is taken where it wins more in the tail.
+    The model is left without a plan.
 
     Args:
         model: rewritten in place; give a copy.
         overlaps: what the kernels of operators that stay as they are allow to be shared.
         scratch: what these ask for.
-        limit: bytes; if the smallest head is below, the fewest nodes within the limit.
+        limit: bytes; the smallest tail with a head within the limit, if there is such a plan.
 
     Returns:
         What was done; None where no operator can be in a segment (nothing is changed then).
@@ -56,9 +56,7 @@ def partial_model(
     if any(called_subgraphs(op) for op in graph.operators if op.name != "CALL_ONCE"):
         return None
     costs = Costs(graph, overlaps, scratch)
-    cut = best_cut(costs)
-    if limit is not None and cut.cost < limit:
-        cut = fewest_nodes(costs, limit)
+    cut = best_total(costs) if limit is None else least_tail(costs, limit)
     segments = [step.segment for step in cut.steps if step.segment is not None]
     if not segments:
         return None

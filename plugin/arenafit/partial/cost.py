@@ -19,7 +19,7 @@ from arenafit.partial.lower import parameters_of
 from arenafit.partial.roles import Role, role
 from arenafit.partial.segment import Segment, make_segment
 
-__all__ = ["Costs", "Step"]
+__all__ = ["Costs", "Step", "tail_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Step:
     start: int
     stop: int
     cost: Bytes  # the head while it runs, if the tensors can be placed without gaps
+    tail: Bytes  # what TFLM keeps for it all the time, see `tail_of`
     segment: Segment | None
 
 
@@ -38,6 +39,19 @@ def _member(op: Operator) -> Role | None:
     if found is None or found.kind == "RESHAPE" or parameters_of(op, found) is not None:
         return found
     return None
+
+
+_NODE, _TENSOR, _CHANNEL, _CONVOLUTION = 64, 24, 8, 88  # bytes
+
+
+def tail_of(op: Operator) -> Bytes:
+    """Persistent memory of one operator in TFLM on a 64-bit host, nearly: its node, its outputs
+    and constants, and the multipliers of a convolution. Enough to compare plans by."""
+    constants = sum(tensor is not None and tensor.is_constant for tensor in op.inputs)
+    size = _NODE + _TENSOR * (constants + len(op.outputs))
+    if op.name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+        size += _CONVOLUTION + _CHANNEL * op.outputs[0].shape[-1]
+    return size
 
 
 class Costs:
@@ -86,7 +100,7 @@ class Costs:
             lows = {(source, target): low for source, target, low, _ in pairs}
             around = self._around(position, position + 1, lows)
             cost = around + sum(align(size) for size in scratch)
-            self._plain[position] = Step(position, position + 1, cost, None)
+            self._plain[position] = Step(position, position + 1, cost, tail_of(op), None)
         return self._plain[position]
 
     def known(self, start: int, stop: int) -> bool:
@@ -117,7 +131,17 @@ class Costs:
             for j, source in enumerate(made.inputs)
             for k, target in enumerate(made.outputs)
         }
-        return Step(start, stop, self._around(start, stop, lows) + made.workspace.size, made)
+        cost = self._around(start, stop, lows) + made.workspace.size
+        return Step(start, stop, cost, self.segment_tail(start, stop), made)
+
+    def segment_tail(self, start: int, stop: int) -> Bytes:
+        """Persistent memory of a segment: its node, its program, its outputs."""
+        outputs = sum(
+            self._dies[tensor] >= stop
+            for op in self.operators[start:stop]
+            for tensor in op.outputs
+        )  # fmt: skip
+        return _NODE + _TENSOR * (1 + outputs)
 
     def _around(self, start: int, stop: int, lows: Mapping[tuple[Tensor, Tensor], Bytes]) -> Bytes:
         """All that is alive but workspace, less what a dying input shares with an output.

@@ -1,7 +1,7 @@
 """The best cuts of an operator order into segments and operators that stay as they are.
 
 Of all ways to cut the order into intervals the search finds one with the smallest head, and
-among these one with the fewest nodes; both are proved for the costs of `Costs`. It is a path
+among these one with the smallest tail; both are proved for the costs of `Costs`. It is a path
 through the cut points; costs of segments are found by simulation, so the search asks for as
 few of them as it can: it looks for the best path with lower bounds in place of what is not yet
 known, works out the segments on that path, and ends when there is nothing left to work out.
@@ -15,33 +15,53 @@ from dataclasses import dataclass
 from arenafit.memory.problem import Bytes
 from arenafit.partial.cost import Costs, Step
 
-__all__ = ["Cut", "best_cut", "fewest_nodes"]
+__all__ = ["Cut", "best_cut", "best_total", "least_tail"]
 
 _NEVER = 1 << 60
+_RUNGS = (1.02, 1.05, 1.1, 1.2, 1.35)  # of `best_total`
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A plan: steps that follow each other through the order; `cost` is the largest of theirs."""
+    """A plan: steps that follow each other through the order."""
 
     steps: tuple[Step, ...]
-    cost: Bytes
+    cost: Bytes  # the head: the largest of theirs
+    tail: Bytes  # the sum of theirs
     simulated: int  # segments that were worked out for it
 
 
 def best_cut(costs: Costs) -> Cut:
-    """The smallest head; with it, the fewest nodes."""
+    """The smallest head; with it, the smallest tail."""
     least = _search(costs, lambda cost: cost)
-    return fewest_nodes(costs, least.cost)
+    return least_tail(costs, least.cost)
 
 
-def fewest_nodes(costs: Costs, limit: Bytes) -> Cut:
-    """The fewest nodes with a head of at most `limit`; more where there is no such plan."""
+def least_tail(costs: Costs, limit: Bytes) -> Cut:
+    """The smallest tail with a head of at most `limit`; where there is no such plan, with the
+    smallest head."""
     return _search(costs, lambda cost: max(cost - limit, 0))
 
 
+def best_total(costs: Costs) -> Cut:
+    """The smallest head and tail together that is found when the head may grow a little.
+
+    Heads are tried on a few rungs above the smallest one, each with its smallest tail; so the
+    total is never above that of `best_cut`, but not proved to be the smallest.
+    """
+    best = least = best_cut(costs)
+    for rung in _RUNGS:
+        limit = int(least.cost * rung)
+        if limit >= least.cost + least.tail:
+            break
+        found = least_tail(costs, limit)
+        if found.cost + found.tail < best.cost + best.tail:
+            best = found
+    return best
+
+
 def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
-    """The path with the smallest largest excess; with it, the fewest nodes."""
+    """The path with the smallest largest excess; with it, the smallest tail."""
     count = len(costs.operators)
     simulated = 0
     reach = _reach(costs, count)
@@ -58,7 +78,8 @@ def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
         step = costs.segment(i, j) if own else costs.plain(i)
         assert step is not None
         steps.append(step)
-    return Cut(tuple(steps), max((step.cost for step in steps), default=0), simulated)
+    head = max((step.cost for step in steps), default=0)
+    return Cut(tuple(steps), head, sum(step.tail for step in steps), simulated)
 
 
 def _reach(costs: Costs, count: int) -> list[int]:
@@ -78,8 +99,8 @@ def _path(
     step: list[tuple[int, bool]] = [(0, False)] * (count + 1)
     best[count] = (0, 0)
     for i in range(count - 1, -1, -1):
-        worst, nodes = best[i + 1]
-        best[i] = max(excess(costs.plain(i).cost), worst), nodes + 1
+        plain = costs.plain(i)
+        best[i] = max(excess(plain.cost), best[i + 1][0]), best[i + 1][1] + plain.tail
         step[i] = i + 1, False
         for j in range(i + 1, reach[i] + 1):
             cost = costs.bound(i, j)
@@ -88,7 +109,7 @@ def _path(
                 if made is None:
                     continue
                 cost = made.cost
-            found = max(excess(cost), best[j][0]), best[j][1] + 1
+            found = max(excess(cost), best[j][0]), best[j][1] + costs.segment_tail(i, j)
             if found < best[i] or (found == best[i] and j > step[i][0]):
                 best[i], step[i] = found, (j, True)
     path, i = [], 0

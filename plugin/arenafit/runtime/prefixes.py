@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from arenafit.graph import DType, Model, Operator, Tensor, load, save
+from arenafit.graph.custom import PLAN_METADATA
 from arenafit.runtime.interface import Port
 
 __all__ = ["Prefix", "prefixes", "without_plan"]
@@ -149,7 +150,8 @@ def _cut(whole: Model, position: int, outputs: list[Tensor]) -> Model:
         outputs=outputs,
         operators=operators,
     )
-    return replace(whole, subgraphs=[main, *whole.subgraphs[1:]], signatures=[])
+    metadata = [entry for entry in whole.metadata if entry.name != PLAN_METADATA]  # of the whole
+    return replace(whole, subgraphs=[main, *whole.subgraphs[1:]], signatures=[], metadata=metadata)
 
 
 def _tensors(operators: Iterable[Operator]) -> Iterable[Tensor]:
