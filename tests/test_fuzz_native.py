@@ -21,10 +21,12 @@ from arenafit.memory.build import model_problem
 from arenafit.memory.metadata import encode
 from arenafit.memory.placement import solve
 from arenafit.memory.problem import ONLINE, Placement, Problem, Request
+from arenafit.partial.program import encode as encode_program
 from arenafit.passes.inplace_max_pool import pool_options
 from support.builder import GraphBuilder
 from support.fuzzing import CORE, GLUE, TARGETS, Report, build, fuzz, replay
 from support.pooling import pooled
+from support.segment import program_of
 
 GIB = 1 << 30
 
@@ -77,6 +79,35 @@ def pools() -> list[bytes]:
     return found
 
 
+def segments() -> list[bytes]:
+    """Programs of small networks with all kinds of operators."""
+    found = []
+    for network in (streamed, joined, reduced):
+        g = GraphBuilder(seed=2)
+        network(g)
+        found.append(encode_program(program_of(g.model())))
+    return found
+
+
+def streamed(g: GraphBuilder) -> None:
+    x = g.conv(g.input((1, 9, 7, 2)), 3, 3, 2, activation="RELU6")
+    g.output(g.pool(g.depthwise(x, (3, 2), dilation=(2, 1), multiplier=2), 2, 1, kind="AVERAGE"))
+
+
+def joined(g: GraphBuilder) -> None:
+    x = g.input((1, 8, 5, 3))
+    y = g.add(g.conv(x, 3), g.unary("LEAKY_RELU", x, alpha=0.1))
+    both = g.concat([y, g.pool(y, 3, 1, "SAME")])
+    g.output(g.mul(g.pad(both, [(0, 0), (1, 0), (0, 1), (0, 0)]), g.random((1, 1, 1, 6))))
+
+
+def reduced(g: GraphBuilder) -> None:
+    x = g.conv(g.input((1, 6, 4, 2)), 4)
+    g.output(g.mean(x), g.pool(x, (6, 4), 1, "VALID", "AVERAGE"))
+    flat = g.reshape(g.pool(x, 2), (1, 24))
+    g.output(g.softmax(g.fully_connected(flat, 3)), g.pool(x, (6, 4), 1, "VALID", "MAX"))
+
+
 def hanging() -> Problem:
     """Its last buffer was placed at 2^32 - 1, which stood for "not placed yet"."""
     return Problem(
@@ -105,6 +136,8 @@ def seeds(name: str) -> list[bytes]:
     if name == "planner":
         found += [allocation(p.requests, encode(p, placement)) for p, placement in plans()]
         found += [allocation(p.requests) for p, _ in plans()]
+    elif name == "segment":
+        found += segments()
     elif name == "online":
         found += [requests_of(problem) for problem, _ in plans()]
     else:
@@ -114,7 +147,12 @@ def seeds(name: str) -> list[bytes]:
 
 # ---- the run -----------------------------------------------------------------------------------
 
-RUNS = {"planner": 50_000, "online": 30_000, "max_pool": 80_000}  # about 2 s each
+RUNS = {
+    "planner": 50_000,
+    "online": 30_000,
+    "max_pool": 80_000,
+    "segment": 30_000,
+}  # about 2 s each
 
 
 def nothing_found(report: Report, name: str, runs: int) -> None:
@@ -250,6 +288,37 @@ FAULTS = {
         "if (offset > INT32_MAX) {",
         "if (offset == 1) {",
         "timeout",
+    ),
+    "the workspace has no end": Fault(
+        "segment",
+        CORE / "segment_check.c",
+        "bytes <= program->workspace - offset",
+        "bytes < 1 << 12",
+        OUTSIDE,
+    ),
+    "weights may lie behind the program": Fault(
+        "segment", CORE / "segment_check.c", "bytes <= size - offset", "bytes < 1 << 12", OUTSIDE
+    ),
+    "windows may begin behind the image": Fault(
+        "segment",
+        CORE / "segment_check.c",
+        "(int64_t)(out - 1) * stride - pad < size",
+        "out > 0",
+        f"{OUTSIDE}|division by zero|REQUIRED",
+    ),
+    "a ring may be a row too short": Fault(
+        "segment",
+        CORE / "segment_rehearse.c",
+        "rows_made(walk, tensor) - tensor->ring",
+        "rows_made(walk, tensor) - tensor->ring - 1",
+        "rings lose rows",
+    ),
+    "an overlap may be a row too far": Fault(
+        "segment",
+        CORE / "segment_rehearse.c",
+        "parts->overlaps[pair] < least",
+        "parts->overlaps[pair] < least - (int64_t)arenafit_row_size(output)",
+        "in place gives something else",
     ),
     "windows begin in the padding": Fault(
         "max_pool",

@@ -34,7 +34,7 @@ _CXX_FLAGS = (
     *(f"-I{KERNELS}/{name}" for name in ("host/tflm_abi", "tflm/include", "core/include")),
     f"-I{GLUE}",
 )  # fmt: skip
-_MOST_BYTES = 700  # of an input: some twenty buffers, and a plan for them
+_MOST_BYTES = 700  # of an input: some twenty buffers, and a plan for them; seeds may be longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,11 @@ TARGETS = {
             ("sound", "refused", "placed", "anew", "declared", "failed"),
         ),
         Target("online", (CORE / "plan_online.c",), ("planned", "better", "refused")),
+        Target(
+            "segment",
+            tuple(sorted((*CORE.glob("segment*.c"), *CORE.glob("row_*.c")))),
+            ("refused", "ran", "wrong rows", "rings", "in place"),
+        ),
         Target(
             "max_pool",
             (CORE / "max_pool.c", CORE / "status.c", GLUE / "max_pool.cc"),
@@ -103,7 +108,7 @@ def _run(*command: str | Path) -> None:
 
 @cache
 def _compile(source: Path) -> Path:
-    flags = _CXX_FLAGS if source.suffix == ".cc" else C_FLAGS
+    flags = _CXX_FLAGS if source.suffix == ".cc" else (*C_FLAGS, f"-I{CORE}")
     target = new_file(f"{source.stem}.o")
     _run(_clang(), *flags, *_SANITIZE, "-c", source, "-o", target)
     return target
@@ -127,9 +132,12 @@ def fuzz(
     An input that takes `timeout` seconds is a fault; all take milliseconds.
     """
     with tempfile.TemporaryDirectory() as folder:
+        most = _MOST_BYTES
         for number, data in enumerate(seeds):
             (Path(folder) / f"seed-{number:03}").write_bytes(data)
-        return _report(program, f"-runs={runs}", f"-seed={seed}", f"-timeout={timeout}", folder)
+            most = max(most, len(data))
+        flags = f"-max_len={most}", f"-runs={runs}", f"-seed={seed}", f"-timeout={timeout}"
+        return _report(program, *flags, folder)
 
 
 def replay(program: Path, data: bytes) -> Report:
@@ -148,7 +156,6 @@ def _report(program: Path, *arguments: str | Path) -> Report:
                 program,
                 "-verbosity=0",
                 "-print_funcs=0",
-                f"-max_len={_MOST_BYTES}",
                 f"-artifact_prefix={artifacts}/",
                 *arguments,
             ],
