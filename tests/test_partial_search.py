@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from arenafit.candidates import predict_head
 from arenafit.graph import Model, load
 from arenafit.partial.cost import Costs, Step
-from arenafit.partial.search import best_cut, fewest_nodes
+from arenafit.partial.search import best_cut, best_total, least_tail
 from support.builder import GraphBuilder
 from support.partial import cleaned, costs_of
 
@@ -69,7 +69,7 @@ def all_cuts(costs: Costs) -> Iterator[list[Step]]:
     for inner in range(count):
         for cuts in combinations(range(1, count), inner):
             ends = [0, *cuts, count]
-            steps = []
+            choices = []
             for start, stop in pairwise(ends):
                 options = []
                 if stop == start + 1:
@@ -77,30 +77,46 @@ def all_cuts(costs: Costs) -> Iterator[list[Step]]:
                 if all(costs.eligible(i) for i in range(start, stop)):
                     made = costs.segment(start, stop)
                     options += [made] if made is not None else []
-                if not options:
-                    break
-                steps.append(min(options, key=lambda step: step.cost))
-            else:
-                yield steps
+                choices.append(options)
+            yield from map(list, product(*choices))
+
+
+def head_and_tail(cut: list[Step]) -> tuple[int, int]:
+    return max(step.cost for step in cut), sum(step.tail for step in cut)
 
 
 @each_small
-def test_no_cut_has_a_smaller_head_and_none_with_that_head_fewer_nodes(build):
+def test_no_cut_has_a_smaller_head_and_none_with_that_head_a_smaller_tail(build):
     costs = costs_of(build())
     found = best_cut(costs)
-    every = [(max(step.cost for step in cut), len(cut)) for cut in all_cuts(costs_of(build()))]
-    assert (found.cost, len(found.steps)) == min(every)
+    every = [head_and_tail(cut) for cut in all_cuts(costs_of(build()))]
+    assert (found.cost, found.tail) == min(every)
     assert len({cost for cost, _ in every}) > 2, "all cuts of this model are alike"
 
 
 @each_small
-def test_within_a_limit_no_cut_has_fewer_nodes(build):
+def test_within_a_limit_no_cut_has_a_smaller_tail(build):
     costs = costs_of(build())
-    every = [(max(step.cost for step in cut), len(cut)) for cut in all_cuts(costs)]
+    every = [head_and_tail(cut) for cut in all_cuts(costs)]
     for limit in sorted({cost for cost, _ in every})[::3]:
-        found = fewest_nodes(costs, limit)
+        found = least_tail(costs, limit)
         assert found.cost <= limit
-        assert len(found.steps) == min(nodes for cost, nodes in every if cost <= limit)
+        assert found.tail == min(tail for head, tail in every if head <= limit)
+
+
+@each_small
+def test_a_larger_head_is_taken_only_where_the_total_is_smaller(build):
+    costs = costs_of(build())
+    least, total = best_cut(costs), best_total(costs)
+    assert least.cost <= total.cost <= max(costs.apart(i) for i in range(len(costs.operators)))
+    assert total.cost + total.tail <= least.cost + least.tail
+
+
+def test_a_slightly_larger_head_saves_much_tail():
+    costs = costs_of(cleaned(load((MODELS / "wake_word_stream.tflite").read_bytes())))
+    least, total = best_cut(costs), best_total(costs)
+    assert least.cost < total.cost < 1.1 * least.cost
+    assert total.cost + total.tail < least.cost + least.tail
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem)

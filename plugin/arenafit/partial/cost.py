@@ -103,6 +103,10 @@ class Costs:
             self._plain[position] = Step(position, position + 1, cost, tail_of(op), None)
         return self._plain[position]
 
+    def apart(self, position: int) -> Bytes:
+        """The operator there as it is, its outputs apart from its inputs; without scratch."""
+        return self._around(position, position + 1, {})
+
     def known(self, start: int, stop: int) -> bool:
         """True where `segment` has already been asked for that interval."""
         return (start, stop) in self._segments

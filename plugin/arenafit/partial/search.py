@@ -47,13 +47,20 @@ def best_total(costs: Costs) -> Cut:
     """The smallest head and tail together that is found when the head may grow a little.
 
     Heads are tried on a few rungs above the smallest one, each with its smallest tail; so the
-    total is never above that of `best_cut`, but not proved to be the smallest.
+    total is never above that of `best_cut`, but not proved to be the smallest. The head stays
+    within that of the operators as they are, with nothing shared.
     """
+    count = len(costs.operators)
     best = least = best_cut(costs)
+    ceiling = max((costs.apart(i) for i in range(count)), default=0)
+    tried = least.cost
     for rung in _RUNGS:
-        limit = int(least.cost * rung)
-        if limit >= least.cost + least.tail:
+        # Nothing is won beyond: no tail is smaller than that of one segment.
+        useful = best.cost + best.tail - costs.segment_tail(0, count)
+        limit = min(int(least.cost * rung), ceiling, useful)
+        if limit <= tried:
             break
+        tried = limit
         found = least_tail(costs, limit)
         if found.cost + found.tail < best.cost + best.tail:
             best = found
