@@ -87,6 +87,11 @@ class Costs:
         self._segments: dict[tuple[int, int], Step | None] = {}
         self._plain: dict[int, Step] = {}
 
+    @property
+    def simulated(self) -> int:
+        """How many segments have been worked out."""
+        return len(self._segments)
+
     def eligible(self, position: int) -> bool:
         """True where the operator there can be a member of a segment."""
         return self._roles[self.operators[position]] is not None

@@ -28,7 +28,7 @@ class Cut:
     steps: tuple[Step, ...]
     cost: Bytes  # the head: the largest of theirs
     tail: Bytes  # the sum of theirs
-    simulated: int  # segments that were worked out for it
+    simulated: int  # segments that have been worked out so far
 
 
 def best_cut(costs: Costs) -> Cut:
@@ -70,7 +70,6 @@ def best_total(costs: Costs) -> Cut:
 def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
     """The path with the smallest largest excess; with it, the smallest tail."""
     count = len(costs.operators)
-    simulated = 0
     reach = _reach(costs, count)
     while True:
         path = _path(costs, count, reach, excess)
@@ -79,14 +78,13 @@ def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
             break
         for i, j in unknown:
             costs.segment(i, j)
-        simulated += len(unknown)
     steps = []
     for i, j, own in path:
         step = costs.segment(i, j) if own else costs.plain(i)
         assert step is not None
         steps.append(step)
     head = max((step.cost for step in steps), default=0)
-    return Cut(tuple(steps), head, sum(step.tail for step in steps), simulated)
+    return Cut(tuple(steps), head, sum(step.tail for step in steps), costs.simulated)
 
 
 def _reach(costs: Costs, count: int) -> list[int]:
