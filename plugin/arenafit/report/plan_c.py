@@ -11,7 +11,7 @@ import re
 from arenafit.memory.metadata import MemoryPlan, memory_plan
 from arenafit.memory.problem import Placement, Problem
 
-__all__ = ["emit_c", "plan_table"]
+__all__ = ["c_name", "comment_text", "emit_c", "plan_table"]
 
 _LABEL = 48  # characters
 
@@ -33,7 +33,7 @@ def plan_table(problem: Problem, placement: Placement) -> str:
                 f"{buffer.offset + buffer.size:,}",
                 f"{buffer.first}-{buffer.last}",
                 ", ".join(map(str, _partners(plan, i))),
-                _plain(request.label),
+                comment_text(request.label),
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -59,7 +59,7 @@ def emit_c(problem: Problem, placement: Placement, *, name: str) -> str:
         ValueError: the placement is not for the problem, see `memory_plan`.
     """
     plan = memory_plan(problem, placement)
-    identifier = _identifier(name)
+    identifier = c_name(name)
     guard = f"ARENAFIT_PLAN_{identifier.upper()}_H_"
     width = len(str(plan.head)) + 1
     entries = []
@@ -69,12 +69,12 @@ def emit_c(problem: Problem, placement: Placement, *, name: str) -> str:
         if partners:
             note += f", shares bytes with {' and '.join(map(str, partners))}"
         entries.append(
-            f"        {str(buffer.offset) + ',':<{width}} /* {note}: {_plain(request.label)} */"
+            f"        {str(buffer.offset) + ',':<{width}} /* {note}: {comment_text(request.label)} */"
         )
     count = len(plan.buffers)
     body = "\n".join(entries) or "        0 /* C has no empty arrays */"
     return _TEMPLATE.format(
-        name=_plain(name), guard=guard, identifier=identifier, upper=identifier.upper(),
+        name=comment_text(name), guard=guard, identifier=identifier, upper=identifier.upper(),
         head=plan.head, count=count, length=max(count, 1), entries=body,
         scratch=len(plan.scratch), tensors=len(plan.tensors),
     )  # fmt: skip
@@ -89,7 +89,7 @@ def _partners(plan: MemoryPlan, index: int) -> list[int]:
     )
 
 
-def _plain(text: str) -> str:
+def comment_text(text: str) -> str:
     """`text` as it can stand in a comment: short printable ASCII that does not end it."""
     if len(text) > _LABEL:  # Keras joins the names of all that was fused into one operator
         text = text[: _LABEL - 3] + "..."
@@ -97,7 +97,7 @@ def _plain(text: str) -> str:
     return text.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
 
 
-def _identifier(name: str) -> str:
+def c_name(name: str) -> str:
     """`name` as a name in C."""
     plain = re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_").lower() or "model"
     return f"m_{plain}" if plain[0].isdigit() else plain

@@ -1,0 +1,22 @@
+"""Whole networks as C, for firmware that has no room for TFLM."""
+
+from __future__ import annotations
+
+from arenafit.export.c_files import c_files
+from arenafit.export.network import Network, Port, SegmentCall, make_network
+from arenafit.graph import load
+
+__all__ = ["Network", "Port", "SegmentCall", "c_files", "export", "make_network"]
+
+
+def export(model_bytes: bytes, name: str) -> dict[str, str]:
+    """The C files of a model, by file name: a header, and a source with its programs.
+
+    Args:
+        model_bytes: a .tflite, converted or optimised, whose operators can all be in segments.
+        name: of the model; makes the files' names and those in C.
+
+    Raises:
+        ModelError: the file is damaged, or an operator is in the way, which it names.
+    """
+    return c_files(make_network(load(model_bytes)), name)

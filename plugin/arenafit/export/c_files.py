@@ -1,0 +1,185 @@
+"""A network as C11 for firmware without an interpreter: one header, one source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from arenafit.export.network import Network, Port, SegmentCall
+from arenafit.report.plan_c import c_name, comment_text
+
+__all__ = ["c_files"]
+
+_COLUMNS = 100
+
+
+def c_files(network: Network, name: str) -> dict[str, str]:
+    """File name -> text: NAME.h and NAME.c, with NAME made a name in C.
+
+    They need the headers and sources of kernels/core that the header names, and nothing else.
+    """
+    identifier = c_name(name)
+    words = {"name": comment_text(name), "c": identifier, "upper": identifier.upper()}
+    return {
+        f"{identifier}.h": _header(network, words),
+        f"{identifier}.c": _source(network, words),
+    }
+
+
+def _header(network: Network, words: dict[str, str]) -> str:
+    ports = [
+        _port(port, f"{kind}{number}", words)
+        for kind, found in (("INPUT", network.inputs), ("OUTPUT", network.outputs))
+        for number, port in zip(_numbers(found), found, strict=True)
+    ]
+    return _HEADER.format(
+        **words, arena=network.arena, ports="\n".join(ports),
+        programs=sum(len(call.program) for call in network.calls),
+    )  # fmt: skip
+
+
+def _numbers(ports: Sequence[Port]) -> Iterable[str]:
+    """What tells several ports apart: nothing where there is one."""
+    return [""] if len(ports) == 1 else [f"_{i}" for i in range(len(ports))]
+
+
+def _port(port: Port, label: str, words: dict[str, str]) -> str:
+    macro = f"{words['upper']}_{label}"
+    # Nine digits tell every float from its neighbours.
+    return (
+        f"/* {comment_text(port.name)}: int8_t, {'x'.join(map(str, port.shape))} */\n"
+        f"#define {macro}_OFFSET {port.offset}\n"
+        f"#define {macro}_BYTES {port.size}\n"
+        f"#define {macro}_SCALE {port.scale:.9e}f\n"
+        f"#define {macro}_ZERO_POINT ({port.zero_point})\n"
+        f"static inline int8_t* {words['c']}_{label.lower()}(void* arena) {{\n"
+        f"  return (int8_t*)arena + {macro}_OFFSET;\n"
+        "}\n"
+    )
+
+
+def _source(network: Network, words: dict[str, str]) -> str:
+    calls = network.calls
+    return _SOURCE.format(
+        **words,
+        programs="\n".join(_program(i, call) for i, call in enumerate(calls)),
+        checks="\n".join(_check(i, call, words) for i, call in enumerate(calls)),
+        runs="\n".join(_run(i, call) for i, call in enumerate(calls)),
+    )
+
+
+def _program(index: int, call: SegmentCall) -> str:
+    lines, line = [], " "
+    for byte in call.program:
+        literal = f" {byte},"
+        if len(line) + len(literal) > _COLUMNS:
+            lines.append(line)
+            line = " "
+        line += literal
+    body = "\n".join([*lines, line])
+    return (
+        f"static _Alignas(ARENAFIT_PROGRAM_ALIGNMENT) const uint8_t program_{index}"
+        f"[{len(call.program)}] = {{\n{body}\n}};\n"
+    )
+
+
+def _tensors(call: SegmentCall) -> str:
+    def addresses(offsets: tuple[int, ...]) -> str:
+        return ", ".join(f"at + {offset}" for offset in offsets)
+
+    return (
+        f"    const void* const inputs[] = {{{addresses(call.inputs)}}};\n"
+        f"    void* const outputs[] = {{{addresses(call.outputs)}}};\n"
+    )
+
+
+def _run(index: int, call: SegmentCall) -> str:
+    return (
+        f"  {{\n{_tensors(call)}"
+        f"    arenafit_segment_run((const void*)program_{index}, inputs, outputs,"
+        f" at + {call.workspace});\n  }}"
+    )
+
+
+def _check(index: int, call: SegmentCall, words: dict[str, str]) -> str:
+    return (
+        f"  {{\n{_tensors(call)}"
+        f"    const arenafit_segment_status status = {words['c']}_check_one(\n"
+        f"        program_{index}, sizeof program_{index}, inputs, outputs,"
+        f" at + {call.workspace});\n"
+        "    if (status != ARENAFIT_SEGMENT_OK) {\n      return status;\n    }\n  }"
+    )
+
+
+_HEADER = """\
+/* {name}, made by arenafit: a whole network, without an interpreter.
+ *
+ * Compile {c}.c with kernels/core/src/segment*.c and row_*.c, and -I kernels/core/include.
+ * It uses no heap and no globals, needs a few hundred bytes of stack, and holds {programs} bytes of
+ * constants.
+ *
+ *   static _Alignas(ARENAFIT_PROGRAM_ALIGNMENT) uint8_t arena[{upper}_ARENA_BYTES];
+ *
+ *   {c}_check(arena)    once; ARENAFIT_SEGMENT_OK unless the constants are damaged
+ *   write the inputs into the arena, each time anew: their bytes are used for other things
+ *   {c}_run(arena)
+ *   read the outputs out of the arena
+ *
+ * A real number is SCALE * (int8 - ZERO_POINT). Bytes are those that TFLM computes.
+ */
+#ifndef ARENAFIT_EXPORT_{upper}_H_
+#define ARENAFIT_EXPORT_{upper}_H_
+
+#include <stdint.h>
+
+#include "arenafit/segment.h"
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* Inputs, outputs and all between them. */
+#define {upper}_ARENA_BYTES {arena}
+
+{ports}
+/* Whether the constants can be run. Overwrites the arena. */
+arenafit_segment_status {c}_check(void* arena);
+
+/* Overwrites all of the arena; what is left of it is the outputs. */
+void {c}_run(void* arena);
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif /* ARENAFIT_EXPORT_{upper}_H_ */
+"""
+
+_SOURCE = """\
+/* {name}, made by arenafit. See {c}.h. */
+#include "{c}.h"
+
+{programs}
+static arenafit_segment_status {c}_check_one(const uint8_t* program, size_t size,
+    const void* const* inputs, void* const* outputs, void* workspace) {{
+  const arenafit_program* const header = (const void*)program;
+  arenafit_segment_status status = arenafit_segment_check(program, size);
+  if (status == ARENAFIT_SEGMENT_OK) {{
+    status = arenafit_segment_rehearse(header, workspace);
+  }}
+  if (status == ARENAFIT_SEGMENT_OK) {{
+    status = arenafit_segment_check_overlap(header, inputs, outputs);
+  }}
+  return status;
+}}
+
+arenafit_segment_status {c}_check(void* arena) {{
+  uint8_t* const at = arena;
+{checks}
+  return ARENAFIT_SEGMENT_OK;
+}}
+
+void {c}_run(void* arena) {{
+  uint8_t* const at = arena;
+{runs}
+}}
+"""

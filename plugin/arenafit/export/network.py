@@ -1,0 +1,155 @@
+"""A model as nothing but segments, and where all of its bytes lie in one arena."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from arenafit.candidates import overlap_rule, scratch_rule
+from arenafit.errors import ModelError
+from arenafit.graph.custom import SEGMENT
+from arenafit.graph.model import DType, Model, Operator, Subgraph, Tensor
+from arenafit.memory.build import OverlapRule, model_problem
+from arenafit.memory.lifetimes import ScratchSizes
+from arenafit.memory.placement import solve
+from arenafit.memory.problem import Bytes
+from arenafit.partial.cost import Costs, Step
+from arenafit.partial.program import Place, decode
+from arenafit.partial.rewrite import run
+from arenafit.partial.search import best_cut
+from arenafit.passes import copy_model, run_passes
+
+__all__ = ["Network", "Port", "SegmentCall", "make_network"]
+
+_NEVER: Bytes = 1 << 40  # the cost of what cannot be exported; every segment costs less
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or output of the network: int8, `size` bytes at `offset` of the arena."""
+
+    name: str
+    shape: tuple[int, ...]
+    offset: Bytes
+    size: Bytes
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCall:
+    """One segment: its program, and where its tensors and its workspace lie in the arena."""
+
+    program: bytes
+    inputs: tuple[Bytes, ...]
+    outputs: tuple[Bytes, ...]
+    workspace: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Segments that run one after the other."""
+
+    calls: tuple[SegmentCall, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    arena: Bytes  # a multiple of 16; everything but programs and stack
+
+
+def make_network(model: Model) -> Network:
+    """`model` as segments alone, with the smallest arena that the cuts of its order allow.
+
+    A model that has segments already keeps them. Of others the passes and the search of
+    `arenafit.partial` make segments; no operator may stay as it is, even where that saved bytes.
+
+    Args:
+        model: its main subgraph is what runs; left as it is.
+
+    Raises:
+        ModelError: an operator can be in no segment, or an input or output is not of int8.
+    """
+    copy = copy_model(model)
+    graph = copy.main
+    if not graph.operators:
+        raise ModelError("there is nothing to run", "subgraph 0")
+    rules = overlap_rule("any"), scratch_rule("reference")
+    if any(op.code.custom != SEGMENT for op in graph.operators):
+        run_passes(copy)
+        _cut(copy, *rules)
+    placing = model_problem(copy, *rules)
+    placement = solve(placing.problem)
+    count = len(placing.tensors)
+    offsets = dict(zip(placing.tensors, placement.offsets[:count], strict=True))
+    scratch = zip(placing.timeline.scratch, placement.offsets[count:], strict=True)
+    workspaces = {use.operator: offset for use, offset in scratch}
+    return Network(
+        tuple(_call(op, offsets, workspaces) for op in graph.operators),
+        tuple(_port(tensor, offsets) for tensor in graph.inputs),
+        tuple(_port(tensor, offsets) for tensor in graph.outputs),
+        placement.head,
+    )
+
+
+class _SegmentCosts(Costs):
+    """Costs under which an operator stays as it is only where nothing else is possible."""
+
+    def plain(self, position: int) -> Step:
+        return Step(position, position + 1, _NEVER, 0, None)
+
+
+def _cut(model: Model, overlaps: OverlapRule, scratch: ScratchSizes) -> None:
+    graph = model.main
+    costs = _SegmentCosts(graph, overlaps, scratch)
+    segments = []
+    for step in best_cut(costs).steps:
+        if step.segment is None:
+            positions = range(len(graph.operators))
+            first = next((i for i in positions if not costs.eligible(i)), step.start)
+            raise ModelError(
+                "cannot be in a segment, so there is no C for it", _where(graph, first)
+            )
+        segments.append(step.segment)
+    run(model, graph, segments)
+
+
+def _where(graph: Subgraph, position: int) -> str:
+    return f"subgraph 0, operator {position} ({graph.operators[position].code.label})"
+
+
+def _call(
+    op: Operator, offsets: dict[Tensor, Bytes], workspaces: dict[Operator, Bytes]
+) -> SegmentCall:
+    """Refuses a program that is not for the tensors: what the device runs is not to be trusted
+    more than what TFLM is given, and here nobody asks again."""
+    constant = op.inputs[-1] if op.inputs else None
+    data = None if constant is None or constant.buffer is None else constant.buffer.data
+    if data is None or op not in workspaces:
+        raise ModelError("a segment has no program, or one for other tensors")
+    program = decode(data)
+    sizes = {
+        (tensor.place, tensor.offset): tensor.rows * tensor.width * tensor.channels
+        for tensor in program.tensors
+    }
+    found: dict[Place, tuple[Bytes, ...]] = {}
+    for place, tensors in ((Place.INPUT, op.inputs[:-1]), (Place.OUTPUT, op.outputs)):
+        for number, tensor in enumerate(tensors):
+            if tensor is None or sizes.get((place, number)) != tensor.nbytes:
+                raise ModelError("a segment has a program for other tensors")
+        found[place] = tuple(_offset(tensor, offsets) for tensor in tensors)
+    return SegmentCall(data, found[Place.INPUT], found[Place.OUTPUT], workspaces[op])
+
+
+def _offset(tensor: Tensor | None, offsets: dict[Tensor, Bytes]) -> Bytes:
+    if tensor is None or tensor not in offsets:
+        name = "" if tensor is None else tensor.name
+        raise ModelError("is no activation, so it has no place in the arena", f"tensor {name!r}")
+    return offsets[tensor]
+
+
+def _port(tensor: Tensor, offsets: dict[Tensor, Bytes]) -> Port:
+    quantization = tensor.quantization
+    if tensor.dtype is not DType.INT8 or quantization is None or len(quantization.scales) != 1:
+        raise ModelError("is not int8 with one scale", f"tensor {tensor.name!r}")
+    return Port(
+        tensor.name or "", tensor.shape, _offset(tensor, offsets), tensor.nbytes,
+        quantization.scales[0], quantization.zero_points[0],
+    )  # fmt: skip
