@@ -152,10 +152,11 @@ LINES = ("HEAD 96", "USED 160", "RAN instructions=70 stack=8", "OUT 0001", "OUT 
 
 
 def test_an_answer_has_sizes_instructions_and_outputs_whole():
-    log = "memory planned anew"
+    log = ("TFLM says this and that", "arenafit: memory planned anew")
     second = ("RAN instructions=71 stack=12", "OUT 020304")
-    answer = read_answer([log, *LINES[:-1], *second, "END"], 0, 2)
-    assert answer == Answer(96, 160, (70, 71), 12, (b"\0\1\xff", b"\2\3\4"))
+    answer = read_answer([*log, *LINES[:-1], *second, "END"], 0, 2)
+    outputs, notes = (b"\0\1\xff", b"\2\3\4"), ("memory planned anew",)
+    assert answer == Answer(96, 160, (70, 71), 12, outputs, notes)
     assert answer.tail == 64
 
 
@@ -352,6 +353,7 @@ def block(marker: str) -> str:
     return rest.split("```")[1].partition("\n")[2]
 
 
+@pytest.mark.slow
 def test_the_firmware_of_the_guide_compiles_in_cmake_with_tflms_own_headers(
     real_tree: Path, tmp_path: Path
 ):

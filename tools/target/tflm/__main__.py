@@ -59,7 +59,12 @@ def _prepare(models: Sequence[Path], given: argparse.Namespace) -> list[Subject]
                 raise ModelError(str(error.strerror), str(path)) from error
             try:
                 subject = prepare(
-                    session, path.name, data, inputs=given.inputs, kernels=given.kernels
+                    session,
+                    path.name,
+                    data,
+                    inputs=given.inputs,
+                    kernels=given.kernels,
+                    cpu=given.cpu,
                 )
             except ModelError as error:
                 raise ModelError(str(error), str(path)) from error

@@ -56,7 +56,9 @@ class Case:
         return self.answer is not None and not self.why
 
 
-def prepare(session: Session, name: str, model: bytes, *, inputs: int, kernels: str) -> Subject:
+def prepare(
+    session: Session, name: str, model: bytes, *, inputs: int, kernels: str, cpu: str | None = None
+) -> Subject:
     """Makes the variants of a model, its inputs and what is expected of it.
 
     Args:
@@ -64,7 +66,7 @@ def prepare(session: Session, name: str, model: bytes, *, inputs: int, kernels: 
         name: of the model.
         model: the ``.tflite``.
         inputs: how many it is fed; a model with state gets 12 times as many, in sequences.
-        kernels: as for ``arenafit optimize``.
+        kernels, cpu: as for ``arenafit optimize``.
 
     Raises:
         ModelError: the model cannot be used, or not by the host's TFLM.
@@ -74,7 +76,7 @@ def prepare(session: Session, name: str, model: bytes, *, inputs: int, kernels: 
     steps = [step for stimulus in fed for step in stimulus.steps]
     expected = session.run(model, steps)
     made = {
-        runtime: optimize(model, runtime=runtime, kernels=kernels, verify=False)[0]
+        runtime: optimize(model, runtime=runtime, kernels=kernels, cpu=cpu, verify=False)[0]
         for runtime in ("stock", "arenafit")
     }
     variants = (
@@ -132,7 +134,8 @@ def table(subject: Subject, cases: Sequence[Case]) -> Iterator[str]:
         first = answer.instructions[0]
         yield (
             f"    {case.variant.name:28}{answer.head:9,}{answer.tail:9,}{answer.used:9,}"
-            f"{f'{first:,}' if first else '-':>15}{answer.stack or '-':>7}  {said}"
+            f"{f'{first:,}' if first else '-':>15}{answer.stack or '-':>7}"
+            f"  {'; '.join([said, *answer.notes])}"
         )
 
 

@@ -30,6 +30,7 @@ class Answer:
     instructions: tuple[int, ...]  # of each invocation; 0 where they are not counted
     stack: int  # most of all invocations; 0 where it is not measured
     outputs: tuple[bytes, ...]  # of each invocation, all graph outputs in a row
+    notes: tuple[str, ...] = ()  # what arenafit's code logged
 
     @property
     def tail(self) -> int:
@@ -86,6 +87,7 @@ def read_answer(lines: Sequence[str], exit_code: int | None, invocations: int) -
     figures = {}
     ran: list[tuple[int, int]] = []
     outputs: list[bytes] = []
+    notes: list[str] = []
     for line in lines:
         word, _, rest = line.partition(" ")
         if word in ("HEAD", "USED") and rest.isdecimal():
@@ -95,10 +97,13 @@ def read_answer(lines: Sequence[str], exit_code: int | None, invocations: int) -
             outputs.append(b"")
         elif word == "OUT" and outputs:
             outputs[-1] += bytes.fromhex(rest)
+        elif word == "arenafit:":
+            notes.append(rest)
     if len(ran) != invocations or len(figures) != 2 or not all(outputs):
         raise JobError(f"{len(ran)} of {invocations} invocations gave an output")
     instructions, stacks = zip(*ran, strict=True)
-    return Answer(figures["HEAD"], figures["USED"], instructions, max(stacks), tuple(outputs))
+    sizes = figures["HEAD"], figures["USED"]
+    return Answer(*sizes, instructions, max(stacks), tuple(outputs), tuple(notes))
 
 
 def _aligned(size: int) -> int:
