@@ -82,7 +82,8 @@ class Costs:
             self._dies[tensor] = len(self.operators)
         self._size = {tensor: align(head_bytes(tensor)) for tensor in self._born}
         self._roles = {op: _member(op) for op in self.operators}
-        self._across = self._sums_across()
+        self._across = self._sums_across(self._size)
+        self._counts = self._sums_across(dict.fromkeys(self._born, 1))
         self._floors = ring_floors(self.operators, self._roles, self._born, self._dies)
         self._segments: dict[tuple[int, int], Step | None] = {}
         self._plain: dict[int, Step] = {}
@@ -144,12 +145,8 @@ class Costs:
         return Step(start, stop, cost, self.segment_tail(start, stop), made)
 
     def segment_tail(self, start: int, stop: int) -> Bytes:
-        """Persistent memory of a segment: its node, its program, its outputs."""
-        outputs = sum(
-            self._dies[tensor] >= stop
-            for op in self.operators[start:stop]
-            for tensor in op.outputs
-        )  # fmt: skip
+        """Persistent memory of a segment: its node, its program, its outputs. O(1)."""
+        outputs = self._counts[stop][stop] - self._counts[start][stop]
         return _NODE + _TENSOR * (1 + outputs)
 
     def _around(self, start: int, stop: int, lows: Mapping[tuple[Tensor, Tensor], Bytes]) -> Bytes:
@@ -175,15 +172,15 @@ class Costs:
             total += sum(self._size[t] for t in op.outputs if self._dies[t] == self._born[t])
         return total
 
-    def _sums_across(self) -> list[list[Bytes]]:
-        """[i][j], i <= j: the bytes of tensors made before operator i and read by j or later."""
+    def _sums_across(self, weights: Mapping[Tensor, int]) -> list[list[int]]:
+        """[i][j], i <= j: the sum over tensors made before operator i and read by j or later."""
         count = len(self.operators)
         table = [[0] * (count + 1) for _ in range(count + 1)]
         for start in range(count + 1):
             row = table[start]
             for tensor, born in self._born.items():
                 if born < start <= self._dies[tensor]:
-                    row[self._dies[tensor]] += self._size[tensor]
+                    row[self._dies[tensor]] += weights[tensor]
             for j in range(count - 1, -1, -1):
                 row[j] += row[j + 1]
         return table

@@ -17,7 +17,6 @@ from arenafit.partial.cost import Costs, Step
 
 __all__ = ["Cut", "best_cut", "best_total", "least_tail"]
 
-_NEVER = 1 << 60
 _RUNGS = (1.02, 1.05, 1.1, 1.2, 1.35)  # of `best_total`
 
 
@@ -69,57 +68,65 @@ def best_total(costs: Costs) -> Cut:
 
 def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
     """The path with the smallest largest excess; with it, the smallest tail."""
-    count = len(costs.operators)
-    reach = _reach(costs, count)
+    edges = [_edges(costs, i, excess) for i in range(len(costs.operators))]
     while True:
-        path = _path(costs, count, reach, excess)
-        unknown = [(i, j) for i, j, own in path if own and not costs.known(i, j)]
+        path = _path(edges)
+        unknown = [(i, e) for i, e in path if e.own and not costs.known(i, e.stop)]
         if not unknown:
             break
-        for i, j in unknown:
-            costs.segment(i, j)
-    steps = []
-    for i, j, own in path:
-        step = costs.segment(i, j) if own else costs.plain(i)
-        assert step is not None
-        steps.append(step)
+        for i, edge in unknown:
+            made = costs.segment(i, edge.stop)
+            edges[i].remove(edge)
+            if made is not None:
+                edges[i].append(_Edge(edge.stop, excess(made.cost), made.tail, True))
+    found = (costs.segment(i, e.stop) if e.own else costs.plain(i) for i, e in path)
+    steps = tuple(step for step in found if step is not None)
     head = max((step.cost for step in steps), default=0)
-    return Cut(tuple(steps), head, sum(step.tail for step in steps), costs.simulated)
+    return Cut(steps, head, sum(step.tail for step in steps), costs.simulated)
 
 
-def _reach(costs: Costs, count: int) -> list[int]:
-    """By start: the farthest stop of a segment that begins there."""
-    reach = [0] * count
-    for i in range(count - 1, -1, -1):
-        if costs.eligible(i):
-            reach[i] = reach[i + 1] if i + 1 < count and costs.eligible(i + 1) else i + 1
-    return reach
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """A step as the search sees it: from some operator to `stop`."""
+
+    stop: int
+    excess: Bytes  # of its cost, or of a bound on that
+    tail: Bytes
+    own: bool  # a segment
 
 
-def _path(
-    costs: Costs, count: int, reach: list[int], excess: Callable[[Bytes], Bytes]
-) -> list[tuple[int, int, bool]]:
-    """(start, stop, segment or not) of the best path under what is known so far."""
-    best: list[tuple[Bytes, int]] = [(_NEVER, 0)] * (count + 1)
-    step: list[tuple[int, bool]] = [(0, False)] * (count + 1)
-    best[count] = (0, 0)
-    for i in range(count - 1, -1, -1):
-        plain = costs.plain(i)
-        best[i] = max(excess(plain.cost), best[i + 1][0]), best[i + 1][1] + plain.tail
-        step[i] = i + 1, False
-        for j in range(i + 1, reach[i] + 1):
-            cost = costs.bound(i, j)
-            if costs.known(i, j):
-                made = costs.segment(i, j)
-                if made is None:
-                    continue
-                cost = made.cost
-            found = max(excess(cost), best[j][0]), best[j][1] + costs.segment_tail(i, j)
-            if found < best[i] or (found == best[i] and j > step[i][0]):
-                best[i], step[i] = found, (j, True)
+def _edges(costs: Costs, start: int, excess: Callable[[Bytes], Bytes]) -> list[_Edge]:
+    """The steps that begin with operator `start`, under what is known so far."""
+    plain = costs.plain(start)
+    edges = [_Edge(start + 1, excess(plain.cost), plain.tail, False)]
+    for stop in range(start + 1, len(costs.operators) + 1):
+        if not costs.eligible(stop - 1):
+            break
+        if not costs.known(start, stop):
+            bound, tail = costs.bound(start, stop), costs.segment_tail(start, stop)
+            edges.append(_Edge(stop, excess(bound), tail, True))
+            continue
+        made = costs.segment(start, stop)
+        if made is not None:
+            edges.append(_Edge(stop, excess(made.cost), made.tail, True))
+    return edges
+
+
+def _path(edges: list[list[_Edge]]) -> list[tuple[int, _Edge]]:
+    """Start and edge of each step of the best path; among equals, of segments, then long ones."""
+    best: list[tuple[Bytes, Bytes]] = [(0, 0)] * (len(edges) + 1)
+    chosen: list[_Edge] = []
+    for i in range(len(edges) - 1, -1, -1):
+        ranked = (
+            (max(e.excess, best[e.stop][0]), best[e.stop][1] + e.tail, not e.own, -e.stop, k)
+            for k, e in enumerate(edges[i])
+        )
+        worst, tail, _, _, k = min(ranked)
+        best[i] = worst, tail
+        chosen.append(edges[i][k])
     path, i = [], 0
-    while i < count:
-        j, own = step[i]
-        path.append((i, j, own))
-        i = j
+    while i < len(edges):
+        edge = chosen[len(edges) - 1 - i]
+        path.append((i, edge))
+        i = edge.stop
     return path
