@@ -299,12 +299,12 @@ FAULTS = {
     "weights may lie behind the program": Fault(
         "segment", CORE / "segment_check.c", "bytes <= size - offset", "bytes < 1 << 12", OUTSIDE
     ),
-    "windows may begin behind the image": Fault(
+    "windows may lie before the image": Fault(
         "segment",
         CORE / "segment_check.c",
-        "(int64_t)(out - 1) * stride - pad < size",
-        "out > 0",
-        f"{OUTSIDE}|division by zero|REQUIRED",
+        "pad <= (kernel - 1) * dilation",
+        "pad >= 0",
+        "division by zero",
     ),
     "a ring may be a row too short": Fault(
         "segment",
