@@ -30,6 +30,7 @@ __all__ = [
     "program_of",
     "rehearse",
     "resealed",
+    "run_bytes",
     "same_as_tflm",
     "segment_of",
     "with_ring",
@@ -121,6 +122,46 @@ def rehearse(program: Program) -> str:
     return STATUS[_library().arenafit_segment_rehearse(_pointer(data), _pointer(state))]
 
 
+def run_bytes(data: bytes, inputs: Sequence[bytes], distance: int | None = None) -> list[bytes]:
+    """The outputs of a program that passes arenafit_segment_check.
+
+    With `distance` the first output is that many bytes before the first input, over it or not.
+    """
+    assert check(data) == "OK", check(data)
+    (workspace_size, *counts) = struct.unpack_from("<I2H", data, 12)
+    program = _copy(data)
+    given, made = (
+        [
+            getattr(_library(), f"arenafit_segment_{name}_size")(
+                _pointer(program), ctypes.c_uint32(i)
+            )
+            for i in range(count)
+        ]
+        for name, count in zip(("input", "output"), counts, strict=True)
+    )
+    assert [len(value) for value in inputs] == given
+    read = [_copy(value) for value in inputs]
+    written = [aligned(size, 0xA5) for size in made]
+    if distance is not None:
+        arena = aligned(given[0] + made[0] + abs(distance), 0xA5)
+        low = max(-distance, 0)
+        written[0] = arena[low : low + made[0]]
+        read[0] = arena[low + distance : low + distance + given[0]]
+        read[0][:] = np.frombuffer(inputs[0], np.uint8)
+    guard = 64
+    workspace = aligned(workspace_size + guard, 0x5A)
+    pointers = ctypes.c_void_p * max(len(read), len(written))
+    _library().arenafit_segment_run(
+        _pointer(program),
+        pointers(*(array.ctypes.data for array in read)),
+        pointers(*(array.ctypes.data for array in written)),
+        _pointer(workspace),
+    )
+    assert (workspace[workspace_size:] == 0x5A).all(), "wrote behind the workspace"
+    assert bytes(program) == data, "wrote into the program"
+    return [bytes(array) for array in written]
+
+
 @dataclass(frozen=True)
 class Runner:
     """A program that has been checked, and memory of just the size that it asks for."""
@@ -141,33 +182,8 @@ class Runner:
         return [function(_pointer(data), ctypes.c_uint32(i)) for i in range(count)]
 
     def run(self, inputs: Sequence[bytes], distance: int | None = None) -> list[bytes]:
-        """The outputs. With `distance` the first output is that many bytes before the first
-        input, over it or not."""
-        data = encode(self.program)
-        assert check(data) == "OK", check(data)
-        given, made = self.sizes(Place.INPUT), self.sizes(Place.OUTPUT)
-        assert [len(value) for value in inputs] == given
-        read = [_copy(value) for value in inputs]
-        written = [aligned(size, 0xA5) for size in made]
-        if distance is not None:
-            arena = aligned(given[0] + made[0] + abs(distance), 0xA5)
-            low = max(-distance, 0)
-            written[0] = arena[low : low + made[0]]
-            read[0] = arena[low + distance : low + distance + given[0]]
-            read[0][:] = np.frombuffer(inputs[0], np.uint8)
-        guard = 64
-        workspace = aligned(self.program.workspace + guard, 0x5A)
-        program = _copy(data)
-        pointers = ctypes.c_void_p * max(len(read), len(written))
-        _library().arenafit_segment_run(
-            _pointer(program),
-            pointers(*(array.ctypes.data for array in read)),
-            pointers(*(array.ctypes.data for array in written)),
-            _pointer(workspace),
-        )
-        assert (workspace[self.program.workspace :] == 0x5A).all(), "wrote behind the workspace"
-        assert bytes(program) == data, "wrote into the program"
-        return [bytes(array) for array in written]
+        """The outputs; see `run_bytes`."""
+        return run_bytes(encode(self.program), inputs, distance)
 
     def allows(self, distance: int) -> bool:
         """Whether the first output may be `distance` bytes before the first input."""
