@@ -45,11 +45,14 @@ def streamed(path: Path) -> tuple[Model, Partial]:
     return model, done
 
 
-def computes_the_same_in_the_predicted_head(path: Path, session: Session, inputs: int) -> None:
+def computes_the_same_in_the_predicted_head(
+    path: Path, session: Session, inputs: int, gaps: float
+) -> None:
+    """`gaps`: how far the planner may miss the predicted head in the time that it gets."""
     model, done = streamed(path)
     data = save(model)
     assert session.measure(data, startup=False).head == predict_head(model, "reference")
-    assert session.measure(data, startup=False).head <= done.head * 1.01
+    assert session.measure(data, startup=False).head <= done.head * gaps
     verified = session.verify(path.read_bytes(), data, inputs=inputs, intermediates=False)
     assert verified.bit_exact and verified.distinct_outputs > 1
 
@@ -58,7 +61,7 @@ def computes_the_same_in_the_predicted_head(path: Path, session: Session, inputs
 def test_a_model_with_segments_computes_the_same_bytes_in_the_predicted_head(
     path: Path, session: Session
 ):
-    computes_the_same_in_the_predicted_head(path, session, 3)
+    computes_the_same_in_the_predicted_head(path, session, 3, 1.0)
 
 
 @pytest.mark.slow
@@ -66,7 +69,7 @@ def test_a_model_with_segments_computes_the_same_bytes_in_the_predicted_head(
 def test_a_real_model_with_segments_computes_the_same_bytes_in_the_predicted_head(
     model: Path, session: Session
 ):
-    computes_the_same_in_the_predicted_head(model, session, 5)
+    computes_the_same_in_the_predicted_head(model, session, 5, 1.1)
 
 
 def test_the_tail_shrinks_to_what_tflm_itself_needs(session: Session):
