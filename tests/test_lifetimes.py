@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from arenafit.candidates import predict_head
+from arenafit.candidates import overlap_rule, predict_head
 from arenafit.graph import DType, Model, load, save
 from arenafit.memory.build import model_problem
 from arenafit.memory.lifetimes import timeline
@@ -112,3 +112,13 @@ def test_requests_are_rounded_up_to_the_arenas_alignment() -> None:
     x = g.input((1, 3))
     g.output(g.relu(x))
     assert {r.size for r in model_problem(g.model()).problem.requests} == {16}
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_output_of_the_graph_outlives_its_last_reader(kept: bool):
+    g = GraphBuilder(seed=1)
+    x = g.conv(g.input((1, 8, 8, 4)), 4, kernel=3)
+    y = g.relu(x)
+    g.output(*((x, y) if kept else (y,)))
+    shared = model_problem(g.model(), overlap_rule("any")).problem.overlaps
+    assert ((1, 2) in {(pair.input, pair.output) for pair in shared}) is not kept

@@ -107,23 +107,33 @@ def model_problem(
         label = f"scratch of {use.operator.code.label}"
         requests.append(Request(align(use.size), use.first, use.last, label, scratch=True))
     tensors = tuple(life.tensor for life in lines.lifetimes)
-    shared = _overlaps(lines, tensors, requests, overlaps) if overlaps is not None else []
+    shared = _overlaps(model, lines, tensors, requests, overlaps) if overlaps is not None else []
     return ModelProblem(Problem(tuple(requests), tuple(shared)), tensors, lines)
 
 
 def _overlaps(
-    lines: Timeline, tensors: Sequence[Tensor], requests: Sequence[Request], rule: OverlapRule
+    model: Model,
+    lines: Timeline,
+    tensors: Sequence[Tensor],
+    requests: Sequence[Request],
+    rule: OverlapRule,
 ) -> list[Overlap]:
-    """Pairs that `rule` allows and whose lifetimes meet in the operator's scope alone."""
+    """Pairs that `rule` allows and whose lifetimes meet in the operator's scope alone.
+
+    An output of the graph is read once more when the last operator is done, in its scope.
+    """
     index = {tensor: i for i, tensor in enumerate(tensors)}
     result = []
-    for _, op in lines.operators:
+    for number, op in lines.operators:
+        kept = model.subgraphs[number].outputs
         start, end = lines.scopes[op]
         if start != end or called_subgraphs(op):
             continue
         for source, target, low, high in tensor_pairs(op, rule):
             i, o = index.get(source), index.get(target)
             if i is None or o is None or source.is_variable or target.is_variable:
+                continue
+            if source in kept:
                 continue
             if requests[i].last == start == requests[o].first:
                 result.append(Overlap(output=o, input=i, low=low, high=high))
