@@ -26,6 +26,7 @@ def everything() -> Model:
     g = GraphBuilder(seed=5)
     image = g.input((1, 12, 12, 4))
     x = g.conv(image, 8, kernel=3, activation="RELU6")
+    x = g.strided_slice(x, (0, 0, 0, 0), (1, 12, 12, 8))
     a = g.relu(g.depthwise(x, kernel=3))
     b = g.pool(x, kernel=3, stride=1, padding="SAME")
     c = g.pool(x, kernel=3, stride=1, padding="SAME", kind="AVERAGE")
@@ -123,7 +124,7 @@ def test_python_and_c_have_the_same_layout():
     count = library.program_layout(buffer)
     structs = (
         p._HEADER, p._TENSOR, p._OPERATOR, p._GOAL, p._CONV, p._POOL, p._MEAN, p._ARITHMETIC,
-        p._CONCATENATION, p._PAD, p._SOFTMAX,
+        p._CONCATENATION, p._PAD, p._RESIZE, p._SOFTMAX,
     )  # fmt: skip
     fields = [
         *(12, 4), *(16, 2), *(26, 2),  # header: workspace, inputs, operands

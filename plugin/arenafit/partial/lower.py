@@ -39,6 +39,7 @@ from arenafit.partial.program import (
     Program,
     ProgramOperator,
     ProgramTensor,
+    Resize,
     Softmax,
     Table,
     Window,
@@ -279,6 +280,16 @@ def _table(op: Operator, role: Role) -> Parameters | None:
     return None if values is None else Table(values)
 
 
+def _resize(op: Operator, role: Role) -> Parameters:
+    """strided_slice.cc: rows and columns of the input, in even steps"""
+    del op
+    assert role.image is not None
+    rows, columns = (
+        tuple(i * axis.stride - axis.pad for i in range(axis.out)) for axis in role.image
+    )
+    return Resize(rows, columns)
+
+
 def _softmax(op: Operator, role: Role) -> Parameters | None:
     """softmax_common.cc, PreprocessSoftmaxScaling"""
     integer_bits = 5
@@ -310,5 +321,6 @@ _PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
     "CONCATENATION": _concatenation,
     "PAD": _pad,
     "TABLE": _table,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
 }

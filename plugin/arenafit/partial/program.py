@@ -32,6 +32,7 @@ __all__ = [
     "Program",
     "ProgramOperator",
     "ProgramTensor",
+    "Resize",
     "Softmax",
     "Table",
     "Window",
@@ -54,6 +55,7 @@ _MEAN = struct.Struct("<4i")
 _ARITHMETIC = struct.Struct("<12i")
 _CONCATENATION = struct.Struct("<I")
 _PAD = struct.Struct("<3Hh")
+_RESIZE = struct.Struct("<2I")
 _SOFTMAX = struct.Struct("<3i")
 _TABLE = 256  # bytes
 
@@ -75,6 +77,7 @@ class Kind(enum.IntEnum):
     CONCATENATION = 12
     PAD = 13
     TABLE = 14
+    RESIZE_NEAREST_NEIGHBOR = 15
     SOFTMAX = 16
 
 
@@ -191,6 +194,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Resize:
+    """arenafit_resize: where each row and each column of Y comes from."""
+
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Softmax:
     """arenafit_softmax."""
 
@@ -199,7 +210,7 @@ class Softmax:
     diff_min: int
 
 
-Parameters = Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Softmax
+Parameters = Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +339,9 @@ def _write_parameters(out: _Layout, parameters: Parameters) -> int:
             return out.append(_PAD.pack(*before, value))
         case Table(values):
             return out.append(values)
+        case Resize(rows, columns):
+            where = (out.append(struct.pack(f"<{len(m)}H", *m)) for m in (rows, columns))
+            return out.append(_RESIZE.pack(*where))
         case Softmax(multiplier, left_shift, diff_min):
             return out.append(_SOFTMAX.pack(multiplier, left_shift, diff_min))
 
@@ -426,6 +440,13 @@ def _read_parameters(
             return Pad((before[0], before[1], before[2]), value)
         case Kind.TABLE:
             return Table(_bytes(data, at, _TABLE))
+        case Kind.RESIZE_NEAREST_NEIGHBOR:
+            made = tensors[output]
+            rows, columns = _RESIZE.unpack_from(data, at)
+            return Resize(
+                struct.unpack_from(f"<{made.rows}H", data, rows),
+                struct.unpack_from(f"<{made.width}H", data, columns),
+            )
         case Kind.SOFTMAX:
             return Softmax(*_SOFTMAX.unpack_from(data, at))
         case _:

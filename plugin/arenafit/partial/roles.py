@@ -311,6 +311,40 @@ def _pad(op: Operator) -> Role | None:
     return Role("PAD", (source,), (flat(source),), (window,), target, flat(target))
 
 
+_SLICE_MASKS = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
+
+def _strided_slice(op: Operator) -> Role | None:
+    """Every so many rows and columns of an image, all channels: as a nearest neighbour."""
+    source, target = _source(op), op.outputs[0]
+    if source is None or len(op.inputs) != 4 or len(source.shape) != 4 or len(target.shape) != 4:
+        return None
+    if any(op.option(mask) for mask in _SLICE_MASKS) or op.option("offset", False):
+        return None
+    limits = [integers(op, i, 4) for i in (1, 2, 3)]
+    begins, ends, strides = limits
+    if begins is None or ends is None or strides is None or min(strides) < 1:
+        return None
+    axes = []
+    for i, size in enumerate(source.shape):
+        begin = 0 if op.option("begin_mask") >> i & 1 else _within(begins[i], size)
+        end = size if op.option("end_mask") >> i & 1 else _within(ends[i], size)
+        if target.shape[i] != -(-(end - begin) // strides[i]):
+            return None
+        axes.append(Axis(size, target.shape[i], 1, strides[i], 1, -begin))
+    if any(axis.out != axis.size for axis in (axes[0], axes[3])):
+        return None
+    return Role(
+        "RESIZE_NEAREST_NEIGHBOR", (source,), (flat(source),), (_rows(axes[1]),), target,
+        flat(target), image=(axes[1], axes[2]),
+    )  # fmt: skip
+
+
+def _within(index: int, size: int) -> int:
+    """An index of a slice: from the end where negative, clipped to the tensor."""
+    return max(0, min(size, index + size if index < 0 else index))
+
+
 def _reshape(op: Operator) -> Role | None:
     """Nothing but another name: input and output are one tensor of the segment."""
     source, target = _source(op), op.outputs[0]
@@ -339,6 +373,7 @@ _ROLES: dict[str, Callable[[Operator], Role | None]] = {
     "PAD": _pad,
     "RESHAPE": _reshape,
     "SOFTMAX": _softmax,
+    "STRIDED_SLICE": _strided_slice,
     **dict.fromkeys(sorted(_BINARY), _binary),
     **dict.fromkeys(sorted(UNARY), _unary),
 }
