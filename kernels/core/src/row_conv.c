@@ -1,7 +1,15 @@
 #include <stddef.h>
+#include <string.h>
 
 #include "arenafit/quant.h"
 #include "arenafit/rows.h"
+
+#ifdef __ARM_FEATURE_SIMD32
+#include <arm_acle.h>
+#endif
+
+/* Output channels that are computed at once, so that an input is read once for all of them. */
+enum { kBlock = 4 };
 
 /* Sums go through uint32_t: what a damaged program makes overflow, wraps. */
 static uint32_t dot(const int8_t* x, const int8_t* weights, int32_t count, int32_t offset,
@@ -11,6 +19,105 @@ static uint32_t dot(const int8_t* x, const int8_t* weights, int32_t count, int32
   }
   return sum;
 }
+
+#ifdef __ARM_FEATURE_SIMD32
+
+/* Four bytes as two pairs of 16 bits, 0 and 2, 1 and 3, with an offset added to each. */
+typedef struct {
+  int16x2_t even, odd;
+} quad;
+
+static inline uint32_t load(const int8_t* bytes) {
+  uint32_t word;
+  memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+static inline uint32_t rotate(uint32_t word) { return word >> 8 | word << 24; }
+
+static inline quad widen(const int8_t* bytes) {
+  const uint32_t word = load(bytes);
+  return (quad){__sxtb16((int8x4_t)word), __sxtb16((int8x4_t)rotate(word))};
+}
+
+static inline quad widen_and_add(const int8_t* bytes, int16x2_t offsets) {
+  const uint32_t word = load(bytes);
+  return (quad){__sxtab16(offsets, (int8x4_t)word), __sxtab16(offsets, (int8x4_t)rotate(word))};
+}
+
+static inline int16x2_t pair_of(int32_t value) {
+  return (int16x2_t)(((uint32_t)value & 0xFFFF) | (uint32_t)value << 16);
+}
+
+/* What `count` inputs add to the sums of kBlock output channels, whose weights are `stride` bytes
+ * apart. */
+static inline void dot_block(const int8_t* x, const int8_t* weights, ptrdiff_t stride,
+                             int32_t count, int32_t offset, uint32_t* sums) {
+  const int8_t *w0 = weights, *w1 = w0 + stride, *w2 = w1 + stride, *w3 = w2 + stride;
+  const int16x2_t offsets = pair_of(offset);
+  int32_t s0 = (int32_t)sums[0], s1 = (int32_t)sums[1];
+  int32_t s2 = (int32_t)sums[2], s3 = (int32_t)sums[3];
+  int32_t i = 0;
+  for (; i <= count - 4; i += 4) {
+    const quad value = widen_and_add(x + i, offsets);
+    quad factor = widen(w0 + i);
+    s0 = __smlad(value.even, factor.even, s0);
+    s0 = __smlad(value.odd, factor.odd, s0);
+    factor = widen(w1 + i);
+    s1 = __smlad(value.even, factor.even, s1);
+    s1 = __smlad(value.odd, factor.odd, s1);
+    factor = widen(w2 + i);
+    s2 = __smlad(value.even, factor.even, s2);
+    s2 = __smlad(value.odd, factor.odd, s2);
+    factor = widen(w3 + i);
+    s3 = __smlad(value.even, factor.even, s3);
+    s3 = __smlad(value.odd, factor.odd, s3);
+  }
+  sums[0] = (uint32_t)s0, sums[1] = (uint32_t)s1, sums[2] = (uint32_t)s2, sums[3] = (uint32_t)s3;
+  for (; i < count; ++i) {
+    const int32_t value = x[i] + offset;
+    sums[0] += (uint32_t)(value * w0[i]);
+    sums[1] += (uint32_t)(value * w1[i]);
+    sums[2] += (uint32_t)(value * w2[i]);
+    sums[3] += (uint32_t)(value * w3[i]);
+  }
+}
+
+/* What one tap adds to the sums of kBlock channels. */
+static inline void multiply_block(const int8_t* x, const int8_t* weights, int32_t offset,
+                                  uint32_t* sums) {
+  const quad value = widen_and_add(x, pair_of(offset)), factor = widen(weights);
+  sums[0] = (uint32_t)__smlabb(value.even, factor.even, (int32_t)sums[0]);
+  sums[1] = (uint32_t)__smlabb(value.odd, factor.odd, (int32_t)sums[1]);
+  sums[2] = (uint32_t)__smlatt(value.even, factor.even, (int32_t)sums[2]);
+  sums[3] = (uint32_t)__smlatt(value.odd, factor.odd, (int32_t)sums[3]);
+}
+
+#else
+
+static inline void dot_block(const int8_t* x, const int8_t* weights, ptrdiff_t stride,
+                             int32_t count, int32_t offset, uint32_t* sums) {
+  const int8_t *w0 = weights, *w1 = w0 + stride, *w2 = w1 + stride, *w3 = w2 + stride;
+  uint32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+  for (int32_t i = 0; i < count; ++i) {
+    const int32_t value = x[i] + offset;
+    s0 += (uint32_t)(value * w0[i]);
+    s1 += (uint32_t)(value * w1[i]);
+    s2 += (uint32_t)(value * w2[i]);
+    s3 += (uint32_t)(value * w3[i]);
+  }
+  sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+}
+
+static inline void multiply_block(const int8_t* x, const int8_t* weights, int32_t offset,
+                                  uint32_t* sums) {
+  sums[0] += (uint32_t)((x[0] + offset) * weights[0]);
+  sums[1] += (uint32_t)((x[1] + offset) * weights[1]);
+  sums[2] += (uint32_t)((x[2] + offset) * weights[2]);
+  sums[3] += (uint32_t)((x[3] + offset) * weights[3]);
+}
+
+#endif
 
 /* The taps [first, end) of a window that are inside of an image `width` wide, and where the first
  * of them is. */
@@ -56,6 +163,7 @@ void arenafit_conv_2d_row_s8(const arenafit_conv* params, const arenafit_conv_da
   const int32_t depth = input->channels / params->groups;
   const int32_t group = channels / params->groups; /* output channels of each */
   const int32_t filter_row = kernel_w * depth;
+  const ptrdiff_t filter = (ptrdiff_t)kernel_h * filter_row;
   /* Where pixels of the window are neighbours, a row of it is one run in both factors. */
   const int in_runs = dilation == 1 && params->groups == 1;
   const int complete = is_complete(rows, kernel_h);
@@ -67,40 +175,43 @@ void arenafit_conv_2d_row_s8(const arenafit_conv* params, const arenafit_conv_da
     const int whole = complete && inside.first == 0 && inside.end == kernel_w;
     const int32_t* bias = whole ? data->folded : data->bias;
     const int32_t offset = whole ? 0 : params->input_offset;
-    const int8_t* weights = data->weights;
-    for (int32_t channel = 0; channel < channels; ++channel) {
-      uint32_t sum = (uint32_t)bias[channel];
+    /* Taps that are taken in one go, and the inputs that they are. */
+    const int32_t step = in_runs ? inside.end - inside.first : 1;
+    const int32_t count = step * depth;
+    for (int32_t channel = 0, block; channel < channels; channel += block) {
+      block = params->groups == 1 && channels - channel >= kBlock ? kBlock : 1;
+      uint32_t partial[kBlock];
+      for (int32_t k = 0; k < block; ++k) {
+        partial[k] = (uint32_t)bias[channel + k];
+      }
       const int32_t start = inside.column * input->channels + channel / group * depth;
+      const int8_t* weights = data->weights + (ptrdiff_t)channel * filter + inside.first * depth;
       for (int32_t i = 0; i < kernel_h; ++i, weights += filter_row) {
-        if (rows[i] == NULL || inside.first >= inside.end) {
+        if (rows[i] == NULL) {
           continue;
         }
-        const int8_t* x = rows[i] + start;
-        const int8_t* w = weights + inside.first * depth;
-        if (in_runs) {
-          sum = dot(x, w, (inside.end - inside.first) * depth, offset, sum);
-          continue;
-        }
-        for (int32_t j = inside.first; j < inside.end; ++j) {
-          sum = dot(x, w, depth, offset, sum);
+        const int8_t *x = rows[i] + start, *w = weights;
+        for (int32_t j = inside.first; j < inside.end; j += step) {
+          if (block == kBlock) {
+            dot_block(x, w, filter, count, offset, partial);
+          } else {
+            partial[0] = dot(x, w, count, offset, partial[0]);
+          }
           x += dilation * input->channels;
           w += depth;
         }
       }
-      if (sums != NULL) {
-        sum += (uint32_t)*sums++;
-      }
-      if (data->multipliers == NULL) {
-        *out_s32++ = (int32_t)sum;
-      } else {
-        *out_s8++ = finish(params, data, channel, sum);
+      for (int32_t k = 0; k < block; ++k) {
+        const uint32_t sum = sums == NULL ? partial[k] : partial[k] + (uint32_t)*sums++;
+        if (data->multipliers == NULL) {
+          *out_s32++ = (int32_t)sum;
+        } else {
+          *out_s8++ = finish(params, data, channel + k, sum);
+        }
       }
     }
   }
 }
-
-/* Output channels whose sums are kept at once. */
-enum { kBlock = 16 };
 
 void arenafit_depthwise_conv_2d_row_s8(const arenafit_conv* params, const arenafit_conv_data* data,
                                        const arenafit_tensor* input, const int8_t* const* rows,
@@ -110,37 +221,34 @@ void arenafit_depthwise_conv_2d_row_s8(const arenafit_conv* params, const arenaf
   const int32_t channels = output->channels, multiplier = channels / input->channels;
   const int32_t step = window->dilation_w * input->channels;
   const int complete = is_complete(rows, kernel_h);
-  uint32_t sums[kBlock];
   for (int32_t pixel = 0; pixel < output->width; ++pixel) {
     const taps inside = taps_inside(pixel * window->stride_w - window->pad_w, kernel_w,
                                     window->dilation_w, input->width);
     const int whole = complete && inside.first == 0 && inside.end == kernel_w;
     const int32_t* bias = whole ? data->folded : data->bias;
     const int32_t offset = whole ? 0 : params->input_offset;
-    for (int32_t channel = 0; channel < channels; channel += kBlock) {
-      const int32_t left = channels - channel, count = left < kBlock ? left : kBlock;
-      for (int32_t k = 0; k < count; ++k) {
+    for (int32_t channel = 0, block; channel < channels; channel += block) {
+      block = multiplier == 1 && channels - channel >= kBlock ? kBlock : 1;
+      uint32_t sums[kBlock];
+      for (int32_t k = 0; k < block; ++k) {
         sums[k] = (uint32_t)bias[channel + k];
       }
-      for (int32_t i = 0; i < kernel_h; ++i) {
-        if (rows[i] == NULL || inside.first >= inside.end) {
+      const int32_t start = inside.column * input->channels + channel / multiplier;
+      const int8_t* weights = data->weights + (ptrdiff_t)inside.first * channels + channel;
+      for (int32_t i = 0; i < kernel_h; ++i, weights += kernel_w * channels) {
+        if (rows[i] == NULL) {
           continue;
         }
-        const int8_t* w = data->weights + (i * kernel_w + inside.first) * channels + channel;
-        const int8_t* x = rows[i] + inside.column * input->channels;
+        const int8_t *x = rows[i] + start, *w = weights;
         for (int32_t j = inside.first; j < inside.end; ++j, w += channels, x += step) {
-          if (multiplier == 1) {
-            for (int32_t k = 0; k < count; ++k) {
-              sums[k] += (uint32_t)((x[channel + k] + offset) * w[k]);
-            }
+          if (block == kBlock) {
+            multiply_block(x, w, offset, sums);
           } else {
-            for (int32_t k = 0; k < count; ++k) {
-              sums[k] += (uint32_t)((x[(channel + k) / multiplier] + offset) * w[k]);
-            }
+            sums[0] += (uint32_t)((*x + offset) * *w);
           }
         }
       }
-      for (int32_t k = 0; k < count; ++k) {
+      for (int32_t k = 0; k < block; ++k) {
         *out++ = finish(params, data, channel + k, sums[k]);
       }
     }
@@ -152,15 +260,27 @@ void arenafit_fully_connected_row_s8(const arenafit_conv* params, const arenafit
                                      int32_t* sums, const arenafit_tensor* output, int8_t* out) {
   const int32_t count = input->width * input->channels;
   const int8_t* weights = data->weights + (ptrdiff_t)y * count;
+  const ptrdiff_t filter = (ptrdiff_t)input->rows * count;
   const int last = y == input->rows - 1;
-  for (int32_t channel = 0; channel < output->channels; ++channel) {
-    const int32_t before = y == 0 ? data->folded[channel] : sums[channel];
-    const uint32_t sum = dot(row, weights, count, 0, (uint32_t)before);
-    if (last) {
-      out[channel] = finish(params, data, channel, sum);
-    } else {
-      sums[channel] = (int32_t)sum;
+  const int32_t* before = y == 0 ? data->folded : sums;
+  for (int32_t channel = 0, block; channel < output->channels; channel += block) {
+    block = output->channels - channel >= kBlock ? kBlock : 1;
+    uint32_t partial[kBlock];
+    for (int32_t k = 0; k < block; ++k) {
+      partial[k] = (uint32_t)before[channel + k];
     }
-    weights += (ptrdiff_t)input->rows * count;
+    if (block == kBlock) {
+      dot_block(row, weights, filter, count, 0, partial);
+    } else {
+      partial[0] = dot(row, weights, count, 0, partial[0]);
+    }
+    for (int32_t k = 0; k < block; ++k) {
+      if (last) {
+        out[channel + k] = finish(params, data, channel + k, partial[k]);
+      } else {
+        sums[channel + k] = (int32_t)partial[k];
+      }
+    }
+    weights += block * filter;
   }
 }
