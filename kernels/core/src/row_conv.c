@@ -27,22 +27,33 @@ typedef struct {
   int16x2_t even, odd;
 } quad;
 
-static inline uint32_t load(const int8_t* bytes) {
-  uint32_t word;
+static inline int8x4_t load(const int8_t* bytes) {
+  int8x4_t word;
   memcpy(&word, bytes, sizeof word);
   return word;
 }
 
-static inline uint32_t rotate(uint32_t word) { return word >> 8 | word << 24; }
+/* The odd bytes: an instruction that compilers do not find by themselves. */
+static inline int16x2_t widen_odd(int8x4_t word) {
+  int16x2_t pair;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+  return pair;
+}
+
+static inline int16x2_t widen_odd_and_add(int8x4_t word, int16x2_t offsets) {
+  int16x2_t pair;
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(pair) : "r"(offsets), "r"(word));
+  return pair;
+}
 
 static inline quad widen(const int8_t* bytes) {
-  const uint32_t word = load(bytes);
-  return (quad){__sxtb16((int8x4_t)word), __sxtb16((int8x4_t)rotate(word))};
+  const int8x4_t word = load(bytes);
+  return (quad){__sxtb16(word), widen_odd(word)};
 }
 
 static inline quad widen_and_add(const int8_t* bytes, int16x2_t offsets) {
-  const uint32_t word = load(bytes);
-  return (quad){__sxtab16(offsets, (int8x4_t)word), __sxtab16(offsets, (int8x4_t)rotate(word))};
+  const int8x4_t word = load(bytes);
+  return (quad){__sxtab16(offsets, word), widen_odd_and_add(word, offsets)};
 }
 
 static inline int16x2_t pair_of(int32_t value) {
@@ -50,37 +61,34 @@ static inline int16x2_t pair_of(int32_t value) {
 }
 
 /* What `count` inputs add to the sums of kBlock output channels, whose weights are `stride` bytes
- * apart. */
-static inline void dot_block(const int8_t* x, const int8_t* weights, ptrdiff_t stride,
-                             int32_t count, int32_t offset, uint32_t* sums) {
-  const int8_t *w0 = weights, *w1 = w0 + stride, *w2 = w1 + stride, *w3 = w2 + stride;
+ * apart. Not inline: there are just enough registers for the loop. */
+static __attribute__((noinline)) void dot_block(const int8_t* x, const int8_t* weights,
+                                                ptrdiff_t stride, int32_t count, int32_t offset,
+                                                uint32_t* sums) {
   const int16x2_t offsets = pair_of(offset);
+  const int8_t *low = weights, *high = weights + 2 * stride;
+  const int8_t* const end = x + count;
   int32_t s0 = (int32_t)sums[0], s1 = (int32_t)sums[1];
   int32_t s2 = (int32_t)sums[2], s3 = (int32_t)sums[3];
-  int32_t i = 0;
-  for (; i <= count - 4; i += 4) {
-    const quad value = widen_and_add(x + i, offsets);
-    quad factor = widen(w0 + i);
-    s0 = __smlad(value.even, factor.even, s0);
-    s0 = __smlad(value.odd, factor.odd, s0);
-    factor = widen(w1 + i);
-    s1 = __smlad(value.even, factor.even, s1);
-    s1 = __smlad(value.odd, factor.odd, s1);
-    factor = widen(w2 + i);
-    s2 = __smlad(value.even, factor.even, s2);
-    s2 = __smlad(value.odd, factor.odd, s2);
-    factor = widen(w3 + i);
-    s3 = __smlad(value.even, factor.even, s3);
-    s3 = __smlad(value.odd, factor.odd, s3);
+  for (; end - x >= 4; x += 4, low += 4, high += 4) {
+    const quad value = widen_and_add(x, offsets);
+    quad factor = widen(low);
+    s0 = __smlad(value.odd, factor.odd, __smlad(value.even, factor.even, s0));
+    factor = widen(low + stride);
+    s1 = __smlad(value.odd, factor.odd, __smlad(value.even, factor.even, s1));
+    factor = widen(high);
+    s2 = __smlad(value.odd, factor.odd, __smlad(value.even, factor.even, s2));
+    factor = widen(high + stride);
+    s3 = __smlad(value.odd, factor.odd, __smlad(value.even, factor.even, s3));
+  }
+  for (; x < end; ++x, ++low, ++high) {
+    const int16_t value = (int16_t)(*x + offset);
+    s0 = __smlabb(value, *low, s0);
+    s1 = __smlabb(value, low[stride], s1);
+    s2 = __smlabb(value, *high, s2);
+    s3 = __smlabb(value, high[stride], s3);
   }
   sums[0] = (uint32_t)s0, sums[1] = (uint32_t)s1, sums[2] = (uint32_t)s2, sums[3] = (uint32_t)s3;
-  for (; i < count; ++i) {
-    const int32_t value = x[i] + offset;
-    sums[0] += (uint32_t)(value * w0[i]);
-    sums[1] += (uint32_t)(value * w1[i]);
-    sums[2] += (uint32_t)(value * w2[i]);
-    sums[3] += (uint32_t)(value * w3[i]);
-  }
 }
 
 /* What one tap adds to the sums of kBlock channels. */
