@@ -15,7 +15,7 @@ import pytest
 from arenafit.errors import ModelError
 from arenafit.export import Network, c_files, export, make_network
 from arenafit.graph import DType, Model, load, save
-from arenafit.graph.model import Buffer
+from arenafit.graph.model import Buffer, Quantization
 from arenafit.partial import partial_model
 from arenafit.partial.program import Place, Program, decode, encode
 from arenafit.passes import copy_model, run_passes
@@ -24,9 +24,9 @@ from support.builder import GraphBuilder
 from support.native import C_FLAGS, compile_shared
 from support.rewriting import tflm
 from support.segment import SOURCES, aligned
-from target.build import build_library, build_program, missing_packages
+from target.build import build_library, missing_packages
 from target.cpus import CPUS
-from target.runner import run_in_qemu
+from target.exported import run_exported
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 SMALL = ("lenet5_28", "ds_cnn_kws", "resnet8_cifar")
@@ -137,41 +137,15 @@ def test_a_model_that_has_segments_already_keeps_them(tmp_path: Path):
 
 @pytest.mark.skipif(bool(missing_packages()), reason="no Arm compiler, or no QEMU")
 def test_on_a_bare_cortex_m4_the_c_gives_the_bytes_of_tflm(tmp_path: Path):
-    data = (MODELS / "lenet5_28.tflite").read_bytes()
-    write(export(data, "lenet"), tmp_path)
-    image = stimuli(tflm().describe(data), 1)[0].steps[0]
-    ((expected,),) = tflm().run(data, [image])
-    literals = [
-        ", ".join(map(str, np.asarray(values).ravel().tolist())) for values in (image[0], expected)
-    ]
-    main = tmp_path / "main.c"
-    main.write_text(USER % tuple(literals), encoding="ascii")
+    data = save(two_in_two_out())
+    given = stimuli(tflm().describe(data), 1)[0].steps[0]
+    (expected,) = tflm().run(data, [given])
     cpu = CPUS["cortex-m4"]
-    elf = build_program(cpu, main, build_library(cpu, tmp_path / "library"), tmp_path)
-    report = run_in_qemu(elf, cpu)
+    library = build_library(cpu, tmp_path / "library")
+    report = run_exported(data, given, expected, cpu, library, tmp_path / "right")
     assert report.succeeded, "\n".join(report.lines)
-
-
-USER = """\
-#include "lenet.c"
-
-#include <string.h>
-
-#include "harness.h"
-
-static const int8_t image[] = {%s};
-static const int8_t expected[] = {%s};
-static _Alignas(ARENAFIT_PROGRAM_ALIGNMENT) uint8_t arena[LENET_ARENA_BYTES];
-
-TEST(the_bytes_are_those_of_tflm) {
-  EXPECT_EQ(ARENAFIT_SEGMENT_OK, lenet_check(arena));
-  EXPECT_EQ(sizeof image, LENET_INPUT_BYTES);
-  EXPECT_EQ(sizeof expected, LENET_OUTPUT_BYTES);
-  memcpy(lenet_input(arena), image, sizeof image);
-  MEASURE { lenet_run(arena); }
-  EXPECT_BYTES(expected, lenet_output(arena), sizeof expected);
-}
-"""
+    other = [*expected[:-1], np.asarray(expected[-1]) ^ 1]
+    assert not run_exported(data, given, other, cpu, library, tmp_path / "wrong").succeeded
 
 
 # -- the text --------------------------------------------------------------------------------
@@ -263,6 +237,17 @@ def test_a_model_without_operators_is_refused():
     g.output(g.input((1, 8, 8, 3)))
     with pytest.raises(ModelError, match="nothing to run"):
         export(save(g.model()), "net")
+
+
+@pytest.mark.parametrize(
+    "quantization",
+    [None, Quantization((float("nan"),), (0,)), Quantization((0.5,), ()), Quantization()],
+)
+def test_an_input_without_a_scale_is_refused(quantization: Quantization | None):
+    model = load(with_segments("ds_cnn_kws")[1])
+    model.main.inputs[0].quantization = quantization
+    with pytest.raises(ModelError, match="is not int8 with one scale"):
+        make_network(model)
 
 
 def spoilt(change: str) -> bytes:

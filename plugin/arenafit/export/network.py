@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from arenafit.candidates import overlap_rule, scratch_rule
@@ -147,8 +148,13 @@ def _offset(tensor: Tensor | None, offsets: dict[Tensor, Bytes]) -> Bytes:
 
 def _port(tensor: Tensor, offsets: dict[Tensor, Bytes]) -> Port:
     quantization = tensor.quantization
-    if tensor.dtype is not DType.INT8 or quantization is None or len(quantization.scales) != 1:
-        raise ModelError("is not int8 with one scale", f"tensor {tensor.name!r}")
+    if (
+        tensor.dtype is not DType.INT8
+        or quantization is None
+        or not len(quantization.scales) == len(quantization.zero_points) == 1
+        or not math.isfinite(quantization.scales[0])
+    ):
+        raise ModelError("is not int8 with one scale and zero point", f"tensor {tensor.name!r}")
     return Port(
         tensor.name or "", tensor.shape, _offset(tensor, offsets), tensor.nbytes,
         quantization.scales[0], quantization.zero_points[0],
