@@ -99,6 +99,14 @@ def test_a_damaged_program_has_no_overlap_and_no_known_workspace():
         assert scratch_requests(op) is None and not overlaps(op)
 
 
+def test_without_overlaps_the_prediction_shares_nothing():
+    model = cleaned(load((MODELS / "mobilenet_v1_025_96.tflite").read_bytes()))
+    done = partial_model(model, None, scratch_rule("reference"))
+    assert done is not None
+    placing = model_problem(model, None, scratch_rule("reference"))
+    assert solve_stock(placing.problem, seconds=2).head == done.head > 27_760
+
+
 def test_with_a_limit_the_tail_is_smaller():
     path = MODELS / "mobilenet_v1_025_96.tflite"
     _, least = streamed(path)

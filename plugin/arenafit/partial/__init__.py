@@ -42,7 +42,8 @@ def partial_model(
 
     Args:
         model: rewritten in place; give a copy.
-        overlaps: what the kernels of operators that stay as they are allow to be shared.
+        overlaps: what the kernels of operators that stay as they are allow to be shared; without
+            it the plan will share nothing, whatever segments allow.
         scratch: what these ask for.
         limit: bytes; the smallest tail with a head within the limit, if there is such a plan.
 

@@ -59,7 +59,8 @@ class Costs:
 
     Args:
         subgraph: in its present order; its operators call no other subgraphs.
-        overlaps: what the kernels allow of operators that stay as they are.
+        overlaps: what the kernels allow of operators that stay as they are; without it nothing is
+            shared, in segments neither.
         scratch: what these ask for.
     """
 
@@ -140,6 +141,7 @@ class Costs:
             (source, target): align(distances[j][k])
             for j, source in enumerate(made.inputs)
             for k, target in enumerate(made.outputs)
+            if self._overlaps is not None
         }
         cost = self._around(start, stop, lows) + made.workspace.size
         return Step(start, stop, cost, self.segment_tail(start, stop), made)
