@@ -16,13 +16,18 @@ typedef arenafit_segment_status status;
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-/* Words are little-endian, as CRC-32 is: it can take four bytes at once. */
+/* Words are little-endian, as CRC-32 is: it can take four bytes at once, and four bits at a time.
+ */
 static uint32_t crc32(const uint32_t* word, const uint32_t* end) {
+  static const uint32_t kOfBits[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC,
+                                       0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
+                                       0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+                                       0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
   uint32_t crc = UINT32_MAX;
   for (; word != end; ++word) {
     crc ^= *word;
-    for (int bit = 0; bit < 32; ++bit) {
-      crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1)));
+    for (int bits = 0; bits < 32; bits += 4) {
+      crc = (crc >> 4) ^ kOfBits[crc & 15];
     }
   }
   return ~crc;
