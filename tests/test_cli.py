@@ -178,7 +178,7 @@ def test_out_may_be_in(model_file: Path, tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("command", ["optimize", "verify", "inspect", "plan"])
+@pytest.mark.parametrize("command", ["optimize", "verify", "inspect", "plan", "export"])
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(command, "--help")
@@ -320,3 +320,17 @@ def test_no_traceback_reaches_the_user(tmp_path: Path) -> None:
     assert found.returncode == 2
     assert found.stderr.startswith("arenafit: ") and found.stderr.count("\n") == 1
     assert found.stdout == ""
+
+
+def test_export_writes_c_files_or_names_the_operator_in_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = Path(__file__).parent.parent / "models"
+    folder = tmp_path / "generated"
+    assert run("export", models / "lenet5_28.tflite", "-o", folder) == 0
+    assert {p.suffix for p in folder.iterdir()} == {".c", ".h"}
+    capsys.readouterr()
+    nowhere = tmp_path / "nowhere"
+    assert run("export", models / "wake_word_stream.tflite", "-o", nowhere) == 2
+    assert "operator" in error_line(capsys)
+    assert not nowhere.exists()

@@ -60,6 +60,16 @@ examples:
   arenafit plan smaller.tflite --kernels cmsis_nn --cpu cortex-m4 --emit-c plan.h -o bare.tflite
 """
 
+_EXPORT = """\
+Writes a whole network as C: its programs, a run function, and a header that documents its buffers,
+for firmware that has no room for an interpreter. All operators have to be such that arenafit can
+stream them by rows; the first that is not is named. Compile the files together with arenafit's
+kernels/core, which needs no library but string.h.
+
+example:
+  arenafit export model.tflite -o generated/
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
@@ -100,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"arenafit {__version__}")
     to = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_optimize, _add_verify, _add_inspect, _add_plan):
+    for add in (_add_optimize, _add_verify, _add_inspect, _add_plan, _add_export):
         add(to)
     return parser
 
@@ -210,6 +220,13 @@ def _add_plan(to: argparse._SubParsersAction[_Parser]) -> None:
         help="what CMSIS-NN is compiled for",
     )
     add.set_defaults(run=commands.plan)
+
+
+def _add_export(to: argparse._SubParsersAction[_Parser]) -> None:
+    add = _add_command(to, "export", "C files that run a model with no interpreter", _EXPORT)
+    add.add_argument("model", metavar="M.tflite", type=Path)
+    add.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
+    add.set_defaults(run=commands.export)
 
 
 def _positive(text: str) -> int:

@@ -15,7 +15,7 @@ from arenafit.errors import UsageError
 if TYPE_CHECKING:
     from arenafit.making import Progress
 
-__all__ = ["inspect", "optimize", "parse_bytes", "plan", "verify"]
+__all__ = ["export", "inspect", "optimize", "parse_bytes", "plan", "verify"]
 
 
 def parse_bytes(text: str) -> int:
@@ -185,6 +185,27 @@ def plan(arguments: argparse.Namespace) -> int:
     if arguments.emit_c:
         name = (arguments.output or arguments.model).stem
         _write(arguments.emit_c, emit_c(problem, placement, name=name).encode())
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """`arenafit export`; returns the exit code."""
+    from arenafit.export import export as files_of
+
+    folder: Path = arguments.output
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"cannot write to {folder}: it is a file")
+    with _progress() as progress:
+        if progress is not None:
+            progress("finding segments")
+        files = files_of(_read(arguments.model), arguments.model.stem)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make {folder}: {error.strerror or error}") from error
+    for name, text in files.items():
+        _write(folder / name, text.encode())
+        print(folder / name)
     return 0
 
 

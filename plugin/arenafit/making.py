@@ -85,20 +85,27 @@ def make_candidates(work: Work) -> list[Candidate]:
 
 
 def _streamed(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
-    """Plans of `rewritten`, in its best order, with segments of it streamed by rows."""
+    """Plans of `rewritten`, as it is and in its best order, with segments streamed by rows.
+
+    The order that is best with whole tensors need not be so with segments.
+    """
     from arenafit.partial import partial_model
 
     if "rows" in work.options.disable:
         return []
-    work.tell("finding segments")
-    model = copy_model(rewritten)
-    head = work.head(model)
-    result = partial_model(model, work.rule, work.scratch(work.targets[0]))
-    if result is None or not result.segments:
-        return []
-    own = [*steps, PassReport("rows", result.segments, head, result.head)]
-    made = partial(candidate, targets=work.targets, cpu=work.options.cpu, steps=own)
-    return _plans(work, model, made)
+    more = [*steps]
+    orders = {rewritten: steps, _reorder(work, rewritten, more)[0]: more}
+    found = []
+    for ordered, own in orders.items():
+        work.tell("finding segments")
+        model = copy_model(ordered)
+        head = work.head(model)
+        result = partial_model(model, work.rule, work.scratch(work.targets[0]))
+        if result is not None and result.segments:
+            done = [*own, PassReport("rows", result.segments, head, result.head)]
+            made = partial(candidate, targets=work.targets, cpu=work.options.cpu, steps=done)
+            found += _plans(work, model, made)
+    return found
 
 
 def _with_own_operators(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:

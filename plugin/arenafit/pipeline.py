@@ -31,6 +31,8 @@ from arenafit.runtime.host import Host, best_oracle
 
 __all__ = ["Progress", "optimize"]
 
+_MEASURED = 12  # candidates that are worth measuring: the best by their predicted heads
+
 
 def optimize(
     data: bytes, options: Options, *, name: str = "model", progress: Progress | None = None
@@ -76,7 +78,7 @@ def optimize(
         work = Work(options, tell, original, stock)
         candidates = make_candidates(work)
         host = _able(work, host)
-        chosen, before, after = _first_no_worse(work, best_first(candidates, stock), host)
+        chosen, before, after = _best_no_worse(work, best_first(candidates, stock), host)
         verified = _verify(work, data, chosen, host)
     report = _report(work, candidates, chosen, name, before, after, verified)
     report.seconds = round(time.perf_counter() - start, 3)
@@ -86,24 +88,37 @@ def optimize(
 # -- choosing -----------------------------------------------------------------------------
 
 
-def _first_no_worse(
+def _best_no_worse(
     work: Work, ranked: list[Candidate], host: Host | None
 ) -> tuple[Candidate, Arena, Arena]:
-    """The first candidate that needs no more than IN in anything, measured where possible.
+    """The candidate that takes least, heads and tail, among those that need no more than IN in
+    anything; measured where possible.
 
     IN itself where there is none, or none that wins a byte or an operator.
     """
     work.tell("measuring in TFLM")
     before = _arena(work, work.stock, host)
-    for found in ranked:
+    sound = []
+    for found in ranked[:_MEASURED]:
         found.data = save(found.model)
         faults = _faults(work, found)
         if faults:  # never handed out; and a bug in arenafit, so it is not passed over in silence
             raise CheckFailed(f"arenafit made an unsound model ({found.label}): {faults[0]}")
         after = _arena(work, found, host)
         if _no_worse(before, after) and _better(work, found, before, after):
-            return found, before, after
-    return work.stock, before, before
+            sound.append((found, after))
+    if not sound:
+        return work.stock, before, before
+    chosen, after = min(sound, key=lambda pair: _need(*pair))
+    predicted = chosen.heads.get("reference")
+    if after.measured and predicted is not None and after.head > predicted:
+        work.notes.append(f"the head was predicted as {predicted:,} bytes; TFLM measured more")
+    return chosen, before, after
+
+
+def _need(found: Candidate, after: Arena) -> Bytes:
+    """What a candidate takes under all kernel sets together; their tails are the same."""
+    return sum(found.heads.values()) + len(found.heads) * (after.tail or 0)
 
 
 def _able(work: Work, host: Host | None) -> Host | None:
@@ -147,11 +162,6 @@ def _arena(work: Work, found: Candidate, host: Host | None) -> Arena:
         measured = host.original() if found is work.stock else host.measure(found.data)
     if measured is None:
         return Arena(head=predicted)
-    if measured.head != found.heads.get("reference", measured.head):
-        work.notes.append(
-            f"{found.label}: predicted head {found.heads['reference']}, "
-            f"TFLM measured {measured.head}"
-        )
     return Arena(measured.head, measured.tail, measured.total, measured.startup, measured=True)
 
 
