@@ -70,17 +70,25 @@ class Work:
 
 
 def make_candidates(work: Work) -> list[Candidate]:
-    """All models worth a try, the plainest first: among equal heads it is preferred."""
-    found: list[Candidate] = []
-    for costly in (COSTLY_PASSES, frozenset[str]()):
-        steps: list[PassReport] = []
-        rewritten = _rewrite(work, costly, steps)
-        if found and not any(step.name in COSTLY_PASSES for step in steps):
-            break
-        found += _planned(work, rewritten, steps)
-        if work.options.runtime == "arenafit":
-            found += _with_own_operators(work, rewritten, steps)
-            found += _streamed(work, rewritten, steps)
+    """All models worth a try, the plainest first: among equals it is preferred."""
+    steps: list[PassReport] = []
+    found = _variants(work, _rewrite(work, COSTLY_PASSES, steps), steps)
+    more: list[PassReport] = []
+    rewritten = _rewrite(work, frozenset(), more)
+    if any(step.name in COSTLY_PASSES for step in more):
+        # What costs time has to save bytes of head, not just a few of the tail.
+        least = min(sum(plain.heads.values()) for plain in found)
+        costly = _variants(work, rewritten, more)
+        found += [dear for dear in costly if sum(dear.heads.values()) < least]
+    return found
+
+
+def _variants(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
+    """`rewritten` for the runtime that the user has."""
+    found = _planned(work, rewritten, steps)
+    if work.options.runtime == "arenafit":
+        found += _with_own_operators(work, rewritten, steps)
+        found += _streamed(work, rewritten, steps)
     return found
 
 
