@@ -37,7 +37,7 @@ OTHERS = {
     "apt-get": 'echo "apt-get $*" >> {here}/log; for word in "$@"; do [ ! -e {here}/fail-$word ] || exit 1; done',
     "cc": "cat > /dev/null; [ ! -e {here}/fail-cc ]",
     "c++": "cat > /dev/null; [ ! -e {here}/fail-c++ ]",
-    "make": "[ ! -e {here}/fail-make ]",
+    "make": "[ ! -e {here}/no-make ]",
     "clang++": "cat > /dev/null; [ ! -e {here}/fail-clang++ ]",
     "id": "if [ -e {here}/user ]; then echo 1000; else echo 0; fi",
 }
@@ -224,13 +224,13 @@ def test_tests_install_the_tools_for_cortex_m_that_are_missing(
     assert rest[-1] == "-m SCons -Q test pytest="
 
 
-@pytest.mark.parametrize("compiler", ["cc", "c++", "make"])
+@pytest.mark.parametrize("missing", ["fail-cc", "fail-c++", "no-make"])
 def test_tests_install_compilers_if_there_are_none(
-    run: Run, tmp_path: Path, calls: Callable[[], list[str]], compiler: str
+    run: Run, tmp_path: Path, calls: Callable[[], list[str]], missing: str
 ):
     run("setup")
     calls()
-    (tmp_path / "bin" / f"fail-{compiler}").touch()
+    (tmp_path / "bin" / missing).touch()
     assert run("test").returncode == 0
     assert calls()[1].endswith(" g++ gcc libc6-dev make")
 
