@@ -48,6 +48,7 @@ class Work:
     stock: Candidate
     notes: list[str] = field(default_factory=list)
     placements: dict[Problem, Placement] = field(default_factory=dict)
+    orders: dict[Model, tuple[Model, Reordering, list[PassReport]]] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -185,21 +186,28 @@ def _rewrite(work: Work, costly: frozenset[str], steps: list[PassReport]) -> Mod
 
 def _reorder(work: Work, model: Model, steps: list[PassReport]) -> tuple[Model, Reordering | None]:
     """A copy of `model` in the best order, or `model` itself where its order is one of the best;
-    and what the search proved."""
-    from arenafit.schedule.reorder import reorder
-
+    and what the search proved. A model is searched once, however often it is asked for."""
     if "reorder" in work.options.disable:
         return model, None
+    if model not in work.orders:
+        work.orders[model] = _best_order(work, model)
+    ordered, result, done = work.orders[model]
+    steps += done
+    return ordered, result
+
+
+def _best_order(work: Work, model: Model) -> tuple[Model, Reordering, list[PassReport]]:
+    from arenafit.schedule.reorder import reorder
+
     work.tell("ordering operators")
     ordered = copy_model(model)
     scratch = work.scratch(work.targets[0])
     result = reorder(ordered, work.rule, scratch, seconds=work.options.seconds, progress=work.tell)
     if not result.changed:
-        return model, result
+        return model, result, []
     clear_plan(ordered)
     before, after = (work.head(m) for m in (model, ordered))
-    steps.append(PassReport("reorder", result.changed, before, after))
-    return ordered, result
+    return ordered, result, [PassReport("reorder", result.changed, before, after)]
 
 
 def _place(work: Work, model: Model, target: str) -> tuple[Model, Placement]:
