@@ -21,7 +21,7 @@ from arenafit.memory.build import model_problem
 from arenafit.memory.metadata import encode
 from arenafit.memory.placement import solve
 from arenafit.memory.problem import ONLINE, Placement, Problem, Request
-from arenafit.partial.program import encode as encode_program
+from arenafit.partial.encoding import encode as encode_program
 from arenafit.passes.inplace_max_pool import pool_options
 from support.builder import GraphBuilder
 from support.fuzzing import CORE, GLUE, TARGETS, Report, build, fuzz, replay

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from arenafit.graph import Buffer, DType, OpCode, Operator, Tensor
 from arenafit.graph.custom import SEGMENT
+from arenafit.partial.encoding import encode
 from arenafit.partial.explain import explain, lines_of, program_of
 from arenafit.partial.lower import lower
-from arenafit.partial.program import encode
 from support.builder import GraphBuilder
 from support.segment import segment_of
 

@@ -10,9 +10,11 @@ import pytest
 
 from arenafit.errors import ModelError
 from arenafit.graph import Model
+from arenafit.partial import encoding as e
 from arenafit.partial import program as p
+from arenafit.partial.encoding import decode, encode
 from arenafit.partial.lower import lower
-from arenafit.partial.program import Kind, Place, Program, decode, encode
+from arenafit.partial.program import Kind, Place, Program
 from arenafit.partial.roles import MAX_OPERANDS, MAX_TAPS
 from support.builder import GraphBuilder
 from support.native import C_FLAGS, KERNELS, compile_shared
@@ -123,8 +125,8 @@ def test_python_and_c_have_the_same_layout():
     buffer = (ctypes.c_uint32 * 256)()
     count = library.program_layout(buffer)
     structs = (
-        p._HEADER, p._TENSOR, p._OPERATOR, p._GOAL, p._CONV, p._POOL, p._MEAN, p._ARITHMETIC,
-        p._CONCATENATION, p._PAD, p._RESIZE, p._SOFTMAX,
+        e._HEADER, e._TENSOR, e._OPERATOR, e._GOAL, e._CONV, e._POOL, e._MEAN, e._ARITHMETIC,
+        e._CONCATENATION, e._PAD, e._RESIZE, e._SOFTMAX,
     )  # fmt: skip
     fields = [
         *(12, 4), *(16, 2), *(26, 2),  # header: workspace, inputs, operands

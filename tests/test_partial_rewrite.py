@@ -17,8 +17,9 @@ from arenafit.memory.build import model_problem
 from arenafit.memory.placement import solve_stock
 from arenafit.memory.scratch import scratch_requests
 from arenafit.partial import Partial, partial_model
+from arenafit.partial.encoding import decode, encode
 from arenafit.partial.lower import lower
-from arenafit.partial.program import DISJOINT, decode, encode
+from arenafit.partial.program import DISJOINT
 from arenafit.passes import copy_model
 from support.builder import GraphBuilder
 from support.partial import cleaned

@@ -15,7 +15,8 @@ from arenafit.graph.custom import SEGMENT
 from arenafit.memory.build import apply_placement, model_problem
 from arenafit.memory.placement import solve_stock
 from arenafit.partial import Partial, partial_model
-from arenafit.partial.program import Conv, Program, decode, encode
+from arenafit.partial.encoding import decode, encode
+from arenafit.partial.program import Conv, Program
 from arenafit.runtime import Session, available
 from support.native import compiler
 from support.partial import cleaned

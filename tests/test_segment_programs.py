@@ -11,6 +11,7 @@ import pytest
 
 from arenafit.graph import Model, save
 from arenafit.memory.access.describe import spatial_image
+from arenafit.partial.encoding import encode
 from arenafit.partial.lower import parameters_of
 from arenafit.partial.program import (
     DISJOINT,
@@ -23,7 +24,6 @@ from arenafit.partial.program import (
     ProgramTensor,
     Table,
     Window,
-    encode,
 )
 from arenafit.partial.roles import Role, flat
 from support.builder import GraphBuilder

@@ -13,7 +13,7 @@ from arenafit.graph import Model, save
 from arenafit.graph.model import Buffer
 from arenafit.memory.build import apply_plan
 from arenafit.memory.problem import align
-from arenafit.partial.program import decode, encode
+from arenafit.partial.encoding import decode, encode
 from arenafit.partial.rewrite import run
 from arenafit.passes import copy_model
 from arenafit.runtime import Session, available, registerers

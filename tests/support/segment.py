@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from arenafit.graph import Model, save
+from arenafit.partial.encoding import encode
 from arenafit.partial.lower import lower
-from arenafit.partial.program import Place, Program, ProgramTensor, encode
+from arenafit.partial.program import Place, Program, ProgramTensor
 from arenafit.partial.roles import role
 from arenafit.partial.segment import Segment, make_segment
 from support.native import C_FLAGS, KERNELS, compile_shared

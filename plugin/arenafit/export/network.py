@@ -14,7 +14,8 @@ from arenafit.memory.lifetimes import ScratchSizes
 from arenafit.memory.placement import solve
 from arenafit.memory.problem import Bytes
 from arenafit.partial.cost import Costs, Step
-from arenafit.partial.program import Place, decode
+from arenafit.partial.encoding import decode
+from arenafit.partial.program import Place
 from arenafit.partial.rewrite import run
 from arenafit.partial.search import best_cut
 from arenafit.passes import copy_model, run_passes

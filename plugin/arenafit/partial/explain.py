@@ -8,7 +8,8 @@ from arenafit.errors import ModelError
 from arenafit.graph.custom import SEGMENT
 from arenafit.graph.model import Operator
 from arenafit.memory.problem import Bytes
-from arenafit.partial.program import Conv, Place, Program, decode
+from arenafit.partial.encoding import decode
+from arenafit.partial.program import Conv, Place, Program
 
 __all__ = ["Explanation", "Ring", "explain", "lines_of", "program_of"]
 

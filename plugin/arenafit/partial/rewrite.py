@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from arenafit.graph.custom import SEGMENT
 from arenafit.graph.model import Buffer, DType, Model, OpCode, Operator, Subgraph, Tensor
 from arenafit.memory.build import clear_plan
+from arenafit.partial.encoding import encode
 from arenafit.partial.lower import lower
-from arenafit.partial.program import encode
 from arenafit.partial.segment import Segment
 from arenafit.passes.rewrite import discard_unused
 

@@ -4,7 +4,7 @@
  * which tensors and operators there are, and has all that the operators need: geometry,
  * multipliers, biases, weights. It is one constant tensor of a model, little-endian, used in place
  * (from flash), at an address that is a multiple of 4, better of ARENAFIT_PROGRAM_ALIGNMENT. All
- * offsets in it are bytes from its start, so it may be anywhere. plugin/arenafit/partial/program.py
+ * offsets in it are bytes from its start, so it may be anywhere. plugin/arenafit/partial/encoding.py
  * writes it.
  *
  *   arenafit_program                     32 bytes, the header
