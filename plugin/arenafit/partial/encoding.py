@@ -203,9 +203,9 @@ def _decode(data: bytes, workspace: int, inputs: int, outputs: int, counts: list
     at = _HEADER.size
     tensors = []
     for _ in range(tensor_count):
-        offset, *shape, producer, kind, place = _TENSOR.unpack_from(data, at)
+        fields = _TENSOR.unpack_from(data, at)
         at += _TENSOR.size
-        tensor = ProgramTensor(Place(place), offset, *shape, producer, type=TensorType(kind))
+        tensor = ProgramTensor(Place(fields[7]), *fields[:6], type=TensorType(fields[6]))
         if tensor.place is Place.CONSTANT:
             tensor = replace(tensor, data=_bytes(data, offset, tensor.rows * tensor.row_bytes))
         tensors.append(tensor)
