@@ -203,11 +203,13 @@ def _decode(data: bytes, workspace: int, inputs: int, outputs: int, counts: list
     at = _HEADER.size
     tensors = []
     for _ in range(tensor_count):
-        fields = _TENSOR.unpack_from(data, at)
+        offset, rows, ring, width, channels, producer, kind, place = _TENSOR.unpack_from(data, at)
         at += _TENSOR.size
-        tensor = ProgramTensor(Place(fields[7]), *fields[:6], type=TensorType(fields[6]))
+        tensor = ProgramTensor(
+            Place(place), offset, rows, ring, width, channels, producer, type=TensorType(kind)
+        )
         if tensor.place is Place.CONSTANT:
-            tensor = replace(tensor, data=_bytes(data, offset, tensor.rows * tensor.row_bytes))
+            tensor = replace(tensor, data=_bytes(data, offset, rows * tensor.row_bytes))
         tensors.append(tensor)
     records = [_OPERATOR.unpack_from(data, at + i * _OPERATOR.size) for i in range(operator_count)]
     at += operator_count * _OPERATOR.size
