@@ -13,6 +13,7 @@ from arenafit.errors import CheckFailed, ModelError, UsageError
 from arenafit.graph import DType, Model, load, save
 from arenafit.memory.problem import Placement
 from arenafit.options import Options
+from arenafit.report.text import format_report
 from arenafit.runtime import available
 from support.builder import GraphBuilder
 from test_lifetimes import MODELS
@@ -373,6 +374,11 @@ def test_segments_streamed_by_rows_are_used_for_the_own_runtime_alone() -> None:
     _, off = arenafit.optimize(data, runtime="arenafit", disable="rows")
     assert "rows" not in [step.name for step in off.passes]
     assert off.after.head > ours.after.head
+    assert off.segments == [] and "segment" not in format_report(off)
+    made = [i for i, op in enumerate(load(out).main.operators) if op.code.custom]
+    assert [segment["operator"] for segment in ours.to_dict()["segments"]] == made
+    inside = sum(segment.operators for segment in ours.segments)
+    assert f" of {inside} operators (arenafit inspect" in format_report(ours)
 
 
 @needs_tflm

@@ -46,7 +46,9 @@ Exit code 0: bit-identical, 1: not.
 
 _INSPECT = """\
 Shows where the head of the arena goes: what each operator reads, writes, and what must be
-held for later, which operator binds, and a map of the arena over time.
+held for later, which operator binds, and a map of the arena over time. For each segment, besides:
+what it takes and saves, and which rings and sums its workspace is made of; its operators are
+numbered within it, from 0.
 """
 
 _PLAN = """\

@@ -246,6 +246,7 @@ def _report(
     after: Arena,
     verified: Verified,
 ) -> Report:
+    from arenafit.report.inspect import segment_sizes
     from arenafit.report.profile import binding_operator
 
     proof = _proof(work, chosen, candidates, after.head)
@@ -263,6 +264,7 @@ def _report(
             target: Heads(work.stock.heads[target], head) for target, head in chosen.heads.items()
         },
         passes=chosen.steps,
+        segments=segment_sizes(chosen.model),
         verified=verified,
         flash=Flash(len(work.stock.data), len(chosen.data)),
         notes=work.notes,

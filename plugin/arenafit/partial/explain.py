@@ -1,30 +1,31 @@
-"""What a segment saves, and what its workspace is made of, in words for `inspect`."""
+"""What a segment saves, and what its workspace is made of: figures and words for `inspect`."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from arenafit.errors import ModelError
 from arenafit.graph.custom import SEGMENT
 from arenafit.graph.model import Operator
-from arenafit.memory.problem import Bytes
+from arenafit.memory.problem import Bytes, align
 from arenafit.partial.encoding import decode
-from arenafit.partial.program import Conv, Place, Program
+from arenafit.partial.program import Conv, Place, Program, ProgramTensor
 
-__all__ = ["Explanation", "Ring", "explain", "lines_of", "program_of"]
-
-_SHOWN = 4  # rings that are named
+__all__ = ["Block", "Explanation", "explain", "lines_of", "program_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
-    """The ring of one tensor inside a segment."""
+class Block:
+    """A piece of the workspace: the interpreter's state, a ring, or sums."""
 
-    producer: str  # kind of the operator that makes it
-    number: int  # of that operator
-    ring: int  # rows
-    rows: int  # of the whole tensor
+    offset: Bytes
     size: Bytes
+    operator: int | None = None  # whose results it holds; None: the state
+    ring: int = 0  # rows that it has room for; 0: not a ring
+    rows: int = 0  # of the whole tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class Explanation:
     """A segment in figures; sizes in bytes."""
 
     operators: tuple[str, ...]  # kinds
-    rings: tuple[Ring, ...]  # the largest first
-    sums: Bytes  # int32 accumulators
     workspace: Bytes  # rings and sums that are never alive together share it
+    stack: tuple[Block, ...]  # from its start to its end: what makes it as large as it is
     whole: Bytes  # what the tensors inside would take whole, side by side
     largest: Bytes  # the largest of them
+    alone: Bytes  # alive at the worst of the operators if they ran one by one, nothing shared
+    worst: int  # that operator
     weights: Bytes
 
 
@@ -53,30 +55,24 @@ def program_of(op: Operator) -> Program | None:
         return None
 
 
-def explain(program: Program) -> Explanation:
-    """The figures of a program."""
-    inside = [tensor for tensor in program.tensors if tensor.place is Place.WORKSPACE]
-    sizes = [tensor.rows * tensor.width * tensor.channels for tensor in inside]
-    rings = [
-        Ring(
-            program.operators[tensor.producer].kind.name,
-            tensor.producer,
-            tensor.ring,
-            tensor.rows,
-            tensor.ring * tensor.width * tensor.channels,
-        )
-        for tensor in inside
-        if tensor.producer < len(program.operators)
-    ]
+def explain(program: Program, kept: Collection[int] = ()) -> Explanation:
+    """The figures of a program.
+
+    Args:
+        program: of a segment.
+        kept: those of the segment's inputs that are still needed when it is done.
+    """
+    inside = [_size(tensor) for tensor in program.tensors if tensor.place is Place.WORKSPACE]
+    alive = _alive(program, kept)
+    worst = max(range(len(alive)), key=alive.__getitem__, default=0)
     return Explanation(
         operators=tuple(op.kind.name for op in program.operators),
-        rings=tuple(sorted(rings, key=lambda ring: -ring.size)),
-        sums=sum(
-            4 * program.tensors[op.output].channels for op in program.operators if op.accumulator
-        ),
         workspace=program.workspace,
-        whole=sum(sizes),
-        largest=max(sizes, default=0),
+        stack=_stack(_blocks(program), program.workspace),
+        whole=sum(inside),
+        largest=max(inside, default=0),
+        alone=max(alive, default=0),
+        worst=worst,
         weights=sum(
             len(op.parameters.weights)
             for op in program.operators
@@ -85,22 +81,101 @@ def explain(program: Program) -> Explanation:
     )
 
 
+def _size(tensor: ProgramTensor) -> Bytes:
+    return tensor.rows * tensor.row_bytes
+
+
+def _alive(program: Program, kept: Collection[int]) -> list[Bytes]:
+    """By operator: the tensors that are alive while it runs, were each of them whole."""
+    count = len(program.operators)
+    last = [-1] * len(program.tensors)
+    for i, op in enumerate(program.operators):
+        for number in (*op.operands, op.output):
+            last[number] = i
+    change = [0] * (count + 1)
+    for tensor, end in zip(program.tensors, last, strict=True):
+        fed = tensor.place is Place.INPUT
+        first = 0 if fed else tensor.producer
+        if first >= count:  # a constant
+            continue
+        kept_on = tensor.place is Place.OUTPUT or (fed and tensor.offset in kept)
+        size = align(_size(tensor))
+        change[first] += size
+        change[count if kept_on else end + 1] -= size
+    return list(accumulate(change[:count]))
+
+
+def _blocks(program: Program) -> list[Block]:
+    """All pieces of the workspace."""
+    found = [Block(0, align(4 * len(program.operators)))]
+    for tensor in program.tensors:
+        if tensor.place is Place.WORKSPACE and tensor.producer < len(program.operators):
+            size = align(tensor.ring * tensor.row_bytes)
+            found.append(Block(tensor.offset, size, tensor.producer, tensor.ring, tensor.rows))
+    for i, op in enumerate(program.operators):
+        if op.accumulator:
+            size = align(4 * program.tensors[op.output].channels)
+            found.append(Block(op.accumulator, size, i))
+    return found
+
+
+def _stack(blocks: Sequence[Block], end: Bytes) -> tuple[Block, ...]:
+    """Blocks of which each ends where the next begins, the last at `end`.
+
+    Each block lies as low as it can (`arenafit.partial.segment`), so on something that is alive
+    at the same time; among several, the one that reaches further down is taken, as it says most.
+    """
+    found: list[Block] = []
+    while end > 0:
+        below = [block for block in blocks if block.size and block.offset + block.size == end]
+        if not below:
+            break
+        found.append(min(below, key=lambda block: block.offset))
+        end = found[-1].offset
+    return tuple(reversed(found))
+
+
 def lines_of(found: Explanation) -> list[str]:
-    """The same as text."""
+    """What is in the segment, and what its workspace is made of, as text; a fact a line."""
+    kinds = Counter(found.operators)
+    names = ", ".join(name if n == 1 else f"{n} {name}" for name, n in kinds.items())
     count = len(found.operators)
-    lines = [
-        f"{count} operator{'s' * (count != 1)} streamed by rows; {found.weights:,} bytes of weights",
-        f"tensors inside: {found.whole:,} bytes if whole (the largest {found.largest:,}),"
-        f" workspace {found.workspace:,}",
+    return [
+        f"{count} operator{'s' * (count != 1)} by rows: {names}",
+        f"inside: tensors of {found.whole:,} bytes were they whole, the largest {found.largest:,};"
+        f" {found.weights:,} bytes of weights",
+        f"workspace of {found.workspace:,} bytes:",
+        *(f"  {line}" for line in _pieces(found)),
     ]
-    for ring in found.rings[:_SHOWN]:
-        lines.append(
-            f"  {ring.size:,} bytes: {ring.ring} of {ring.rows} rows"
-            f" behind operator {ring.number} ({ring.producer})"
-        )
-    if len(found.rings) > _SHOWN:
-        rest = sum(ring.size for ring in found.rings[_SHOWN:])
-        lines.append(f"  {rest:,} bytes in {len(found.rings) - _SHOWN} more rings")
-    if found.sums:
-        lines.append(f"  {found.sums:,} bytes of sums")
-    return lines
+
+
+def _pieces(found: Explanation) -> list[str]:
+    """The stack, blocks of a sort taken together, the largest first."""
+    sizes: Counter[str] = Counter()
+    makers: dict[str, list[int]] = {}  # of each sort
+    for block in found.stack:
+        sort = _sort(block)
+        sizes[sort] += block.size
+        if block.operator is not None:
+            makers.setdefault(sort, []).append(block.operator)
+    return [
+        f"{size:>9,}  {sort}{_makers(found, makers[sort]) if sort in makers else ''}"
+        for sort, size in sizes.most_common()
+    ]
+
+
+def _sort(block: Block) -> str:
+    if block.operator is None:
+        return "state of the interpreter"
+    if not block.ring:
+        return "sums of "
+    if block.ring == block.rows:
+        return "all rows of "
+    return f"{block.ring} row{'s' * (block.ring != 1)} of "
+
+
+def _makers(found: Explanation, which: Sequence[int]) -> str:
+    kinds: dict[str, list[str]] = {}
+    for i in sorted(which):
+        kinds.setdefault(found.operators[i], []).append(str(i))
+    return ", ".join(f"{kind} {' '.join(numbers)}" for kind, numbers in kinds.items())

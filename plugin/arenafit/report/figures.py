@@ -9,7 +9,7 @@ from typing import Any
 from arenafit.candidates import PassReport
 from arenafit.memory.problem import Bytes
 
-__all__ = ["Arena", "Flash", "Heads", "Report", "Verified"]
+__all__ = ["Arena", "Flash", "Heads", "Report", "SegmentSize", "Verified"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,15 @@ class Flash:
     after: Bytes
 
 
+@dataclass(frozen=True)
+class SegmentSize:
+    """One ARENAFIT_SEGMENT of OUT."""
+
+    operator: int  # its number in the main subgraph
+    operators: int  # that it runs
+    workspace: Bytes
+
+
 @dataclass
 class Report:
     """Everything that `arenafit optimize` found and did."""
@@ -70,6 +79,7 @@ class Report:
     binding: str  # the operator that bounds the head of OUT
     predicted: dict[str, Heads] = field(default_factory=dict)  # by kernel set
     passes: list[PassReport] = field(default_factory=list)
+    segments: list[SegmentSize] = field(default_factory=list)
     verified: Verified = field(default_factory=Verified)
     seconds: float = 0.0
     flash: Flash = field(default_factory=lambda: Flash(0, 0))

@@ -34,6 +34,10 @@ def format_report(report: Report) -> str:
                 f"  {step.name}: {step.changed} changed, "
                 f"head {step.head_before:,} -> {step.head_after:,}"
             )
+    if report.segments:
+        inside = sum(segment.operators for segment in report.segments)
+        count = f"{len(report.segments)} segment{'s' * (len(report.segments) != 1)}"
+        lines.append(f"  {count} of {inside} operators (arenafit inspect explains each)")
     lines.append(f"  bound     {report.bound:>10,} bytes: {_verdict(report)}")
     lines.append(f"  binding   {report.binding}")
     lines.append(f"  verified  {_verified(report)}")
