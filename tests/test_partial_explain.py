@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from arenafit.candidates import overlap_rule, scratch_rule
 from arenafit.graph import Buffer, DType, Model, OpCode, Operator, Tensor, load
 from arenafit.graph.custom import SEGMENT
-from arenafit.memory.build import apply_placement, model_problem
-from arenafit.memory.placement import solve_stock
-from arenafit.partial import partial_model
 from arenafit.partial.encoding import encode
 from arenafit.partial.explain import explain, lines_of, program_of
 from arenafit.partial.lower import lower
 from arenafit.report.inspect import format_inspection, inspect, segment_sizes
 from support.builder import GraphBuilder
-from support.partial import cleaned
+from support.partial import MODELS, place, streamed
 from support.segment import segment_of
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
 
 ROW = 16 * 8  # bytes, in `sample`
 
@@ -106,11 +99,8 @@ def test_only_whole_programs_are_explained():
 
 def planned(name: str) -> Model:
     """A model of the repository with segments and a plan."""
-    model = cleaned(load((MODELS / f"{name}.tflite").read_bytes()))
-    rule, scratch = overlap_rule("reference"), scratch_rule("reference")
-    partial_model(model, rule, scratch)
-    placing = model_problem(model, rule, scratch)
-    apply_placement(model, placing, solve_stock(placing.problem, seconds=2))
+    model, _ = streamed(MODELS / f"{name}.tflite")
+    place(model)
     return model
 
 

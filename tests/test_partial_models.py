@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 
 from arenafit.graph import Model, load
-from arenafit.partial.lower import lower
 from arenafit.partial.search import Cut, best_cut
 from arenafit.runtime import available
-from support.partial import cleaned, costs_of, values_in_tflm
-from support.segment import Runner, rehearse
+from support.partial import cleaned, costs_of, each_model, values_in_tflm
+from support.segment import makes
 from support.zoo import each_zoo_model, zoo_model
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
 
 needs_tflm = pytest.mark.skipif(not available(), reason="needs the tflite-micro wheel")
 
@@ -33,19 +30,15 @@ def same_bytes_in_every_segment(path: Path, count: int) -> int:
     ends = [t for segment in segments for t in (*segment.inputs, *segment.outputs)]
     values = values_in_tflm(model, list(dict.fromkeys(ends)), count)
     for segment in segments:
-        runner = Runner(lower(segment))
-        assert rehearse(runner.program) == "OK"
-        answers = set()
-        for held in values:
-            wanted = [held[t].tobytes() for t in segment.outputs]
-            assert runner.run([held[t].tobytes() for t in segment.inputs]) == wanted
-            answers.add(tuple(wanted))
+        runs = [{t: held[t].tobytes() for t in held} for held in values]
+        assert makes(segment, runs), segment.outputs
+        answers = {tuple(run[t] for t in segment.outputs) for run in runs}
         assert len(answers) > 1, "TFLM's values do not vary"
     return len(segments)
 
 
 @needs_tflm
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem)
+@each_model
 def test_segments_compute_tflms_bytes(path: Path):
     assert same_bytes_in_every_segment(path, 3) > 0
 

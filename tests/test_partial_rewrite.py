@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from arenafit.candidates import overlap_rule, scratch_rule
 from arenafit.errors import ModelError
-from arenafit.graph import Buffer, Model, load, save
+from arenafit.graph import Buffer, load, save
 from arenafit.graph.custom import SEGMENT, SegmentHead, has_own_operators
 from arenafit.memory.access import overlaps
 from arenafit.memory.build import model_problem
 from arenafit.memory.placement import solve_stock
 from arenafit.memory.scratch import scratch_requests
-from arenafit.partial import Partial, partial_model
+from arenafit.partial import partial_model
 from arenafit.partial.encoding import decode, encode
 from arenafit.partial.lower import lower
 from arenafit.partial.program import DISJOINT
-from arenafit.passes import copy_model
 from support.builder import GraphBuilder
-from support.partial import cleaned
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
-
-each_model = pytest.mark.parametrize(
-    "path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem
-)
-
-
-@cache
-def _streamed(path: Path, limit: int | None) -> tuple[Model, Partial]:
-    made = cleaned(load(path.read_bytes()))
-    done = partial_model(made, overlap_rule("reference"), scratch_rule("reference"), limit)
-    assert done is not None
-    return made, done
-
-
-def streamed(path: Path, limit: int | None = None) -> tuple[Model, Partial]:
-    """The model of a file with segments in it, to change at will, and what was done."""
-    model, done = _streamed(path, limit)
-    return copy_model(model), done
+from support.partial import MODELS, cleaned, each_model, streamed
 
 
 @each_model

@@ -13,9 +13,7 @@ from arenafit.graph import Model, load
 from arenafit.partial.cost import Costs, Step
 from arenafit.partial.search import best_cut, best_total, least_tail
 from support.builder import GraphBuilder
-from support.partial import cleaned, costs_of
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
+from support.partial import MODELS, cleaned, costs_of, each_model
 
 
 def chain() -> Model:
@@ -119,7 +117,7 @@ def test_a_slightly_larger_head_saves_much_tail():
     assert total.cost + total.tail < least.cost + least.tail
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem)
+@each_model
 def test_no_segment_costs_less_than_its_bound(path: Path):
     costs = costs_of(cleaned(load(path.read_bytes())))
     count = len(costs.operators)

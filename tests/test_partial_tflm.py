@@ -8,21 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from arenafit.candidates import overlap_rule, predict_head, scratch_rule
+from arenafit.candidates import predict_head
 from arenafit.errors import ModelError
-from arenafit.graph import Buffer, Model, load, save
+from arenafit.graph import Buffer, Model, save
 from arenafit.graph.custom import SEGMENT
-from arenafit.memory.build import apply_placement, model_problem
-from arenafit.memory.placement import solve_stock
-from arenafit.partial import Partial, partial_model
+from arenafit.partial import Partial
 from arenafit.partial.encoding import decode, encode
 from arenafit.partial.program import Conv, Program
 from arenafit.runtime import Session, available
 from support.native import compiler
-from support.partial import cleaned
+from support.partial import MODELS, each_model, place, streamed
 from support.zoo import each_zoo_model
-
-MODELS = Path(__file__).resolve().parents[1] / "models"
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs the tflite-micro wheel")
 
@@ -34,15 +30,10 @@ def session() -> Iterator[Session]:
         yield opened
 
 
-def streamed(path: Path) -> tuple[Model, Partial]:
+def planned(path: Path) -> tuple[Model, Partial]:
     """The model with segments and a plan for arenafit's planner."""
-    model = cleaned(load(path.read_bytes()))
-    rule, scratch = overlap_rule("reference"), scratch_rule("reference")
-    done = partial_model(model, rule, scratch)
-    if done is None:
-        pytest.skip("no operator of it can be in a segment")
-    placing = model_problem(model, rule, scratch)
-    apply_placement(model, placing, solve_stock(placing.problem, seconds=2))
+    model, done = streamed(path)
+    place(model)
     return model, done
 
 
@@ -50,7 +41,7 @@ def computes_the_same_in_the_predicted_head(
     path: Path, session: Session, inputs: int, gaps: float
 ) -> None:
     """`gaps`: how far the planner may miss the predicted head in the time that it gets."""
-    model, done = streamed(path)
+    model, done = planned(path)
     data = save(model)
     assert session.measure(data, startup=False).head == predict_head(model, "reference")
     assert session.measure(data, startup=False).head <= done.head * gaps
@@ -58,7 +49,7 @@ def computes_the_same_in_the_predicted_head(
     assert verified.bit_exact and verified.distinct_outputs > 1
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem)
+@each_model
 def test_a_model_with_segments_computes_the_same_bytes_in_the_predicted_head(
     path: Path, session: Session
 ):
@@ -75,7 +66,7 @@ def test_a_real_model_with_segments_computes_the_same_bytes_in_the_predicted_hea
 
 def test_the_tail_shrinks_to_what_tflm_itself_needs(session: Session):
     path = MODELS / "mobilenet_v1_025_96.tflite"
-    model, _ = streamed(path)
+    model, _ = planned(path)
     with Session() as stock:
         before = stock.measure(path.read_bytes(), startup=False).tail
     assert session.measure(save(model), startup=False).tail <= 1_300 < before / 20
@@ -108,12 +99,12 @@ def shortened(program: Program) -> Program:
 
 def test_the_comparison_sees_a_wrong_program(session: Session):
     path = MODELS / "ds_cnn_kws.tflite"
-    model, _ = streamed(path)
+    model, _ = planned(path)
     wrong = altered(model, doubled)
     assert not session.verify(path.read_bytes(), wrong, inputs=3, intermediates=False).bit_exact
 
 
 def test_a_ring_one_row_too_short_is_refused_before_anything_runs(session: Session):
-    model, _ = streamed(MODELS / "ds_cnn_kws.tflite")
+    model, _ = planned(MODELS / "ds_cnn_kws.tflite")
     with pytest.raises(ModelError):
         session.measure(altered(model, shortened), startup=False)

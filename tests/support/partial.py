@@ -1,22 +1,45 @@
-"""What the tests of partial execution share: random row graphs, cuts, and TFLM's own values."""
+"""What the tests of partial execution share: models with segments, cuts, random row graphs, and
+TFLM's own values. `support.segment` runs programs."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from arenafit.candidates import overlap_rule, scratch_rule
-from arenafit.graph import Model, Tensor, save
+from arenafit.graph import Model, Tensor, load, save
+from arenafit.memory.build import apply_placement, model_problem
+from arenafit.memory.placement import solve_stock
+from arenafit.partial import Partial, partial_model
 from arenafit.partial.cost import Costs
 from arenafit.partial.rows import Demand, RowGraph, RowOperator, RowTensor, Window
 from arenafit.passes import copy_model, run_passes
 from arenafit.runtime.inputs import stimuli
 from support.rewriting import tflm
 
-__all__ = ["cleaned", "costs_of", "random_rows", "values_in_tflm"]
+__all__ = [
+    "MODELS",
+    "cleaned",
+    "costs_of",
+    "each_model",
+    "place",
+    "random_rows",
+    "streamed",
+    "values_in_tflm",
+]
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+each_model = pytest.mark.parametrize(
+    "path", sorted(MODELS.glob("*.tflite")), ids=lambda path: path.stem
+)
+"""Runs the test once a model of the repository."""
 
 
 def cleaned(model: Model) -> Model:
@@ -29,6 +52,29 @@ def cleaned(model: Model) -> Model:
 def costs_of(model: Model) -> Costs:
     """The costs of cuts of the main subgraph under the reference kernels."""
     return Costs(model.main, overlap_rule("reference"), scratch_rule("reference"))
+
+
+@cache
+def _streamed(path: Path, limit: int | None) -> tuple[Model, Partial | None]:
+    made = cleaned(load(path.read_bytes()))
+    return made, partial_model(made, overlap_rule("reference"), scratch_rule("reference"), limit)
+
+
+def streamed(path: Path, limit: int | None = None) -> tuple[Model, Partial]:
+    """The model of a file with segments in it, to change at will, and what was done.
+
+    Skips the test where no operator can be in a segment.
+    """
+    model, done = _streamed(path, limit)
+    if done is None:
+        pytest.skip("no operator of it can be in a segment")
+    return copy_model(model), done
+
+
+def place(model: Model) -> None:
+    """Write a plan under the reference kernels into `model`."""
+    placing = model_problem(model, overlap_rule("reference"), scratch_rule("reference"))
+    apply_placement(model, placing, solve_stock(placing.problem, seconds=2))
 
 
 def values_in_tflm(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from arenafit.graph import Model, save
+from arenafit.graph import Model, Tensor, save
 from arenafit.partial.encoding import encode
 from arenafit.partial.lower import lower
-from arenafit.partial.program import Place, Program, ProgramTensor
+from arenafit.partial.program import Place, Program
 from arenafit.partial.roles import role
 from arenafit.partial.segment import Segment, make_segment
 from support.native import C_FLAGS, KERNELS, compile_shared
@@ -28,6 +28,7 @@ __all__ = [
     "Runner",
     "aligned",
     "check",
+    "makes",
     "program_of",
     "rehearse",
     "resealed",
@@ -123,23 +124,23 @@ def rehearse(program: Program) -> str:
     return STATUS[_library().arenafit_segment_rehearse(_pointer(data), _pointer(state))]
 
 
+def sizes(data: bytes, place: Place) -> list[int]:
+    """Bytes of the segment's inputs, or outputs, as the library says."""
+    inputs, outputs = struct.unpack_from("<2H", data, 16)
+    name, count = ("input", inputs) if place is Place.INPUT else ("output", outputs)
+    function, program = getattr(_library(), f"arenafit_segment_{name}_size"), _copy(data)
+    return [function(_pointer(program), ctypes.c_uint32(i)) for i in range(count)]
+
+
 def run_bytes(data: bytes, inputs: Sequence[bytes], distance: int | None = None) -> list[bytes]:
     """The outputs of a program that passes arenafit_segment_check.
 
     With `distance` the first output is that many bytes before the first input, over it or not.
     """
     assert check(data) == "OK", check(data)
-    (workspace_size, *counts) = struct.unpack_from("<I2H", data, 12)
+    (workspace_size,) = struct.unpack_from("<I", data, 12)
     program = _copy(data)
-    given, made = (
-        [
-            getattr(_library(), f"arenafit_segment_{name}_size")(
-                _pointer(program), ctypes.c_uint32(i)
-            )
-            for i in range(count)
-        ]
-        for name, count in zip(("input", "output"), counts, strict=True)
-    )
+    given, made = (sizes(data, place) for place in (Place.INPUT, Place.OUTPUT))
     assert [len(value) for value in inputs] == given
     read = [_copy(value) for value in inputs]
     written = [aligned(size, 0xA5) for size in made]
@@ -169,18 +170,9 @@ class Runner:
 
     program: Program
 
-    def tensors(self, place: Place) -> list[ProgramTensor]:
-        """The segment's inputs, or outputs, in order."""
-        found = [tensor for tensor in self.program.tensors if tensor.place is place]
-        return sorted(found, key=lambda tensor: tensor.offset)
-
     def sizes(self, place: Place) -> list[int]:
-        """Their bytes, as the library says."""
-        data = _copy(encode(self.program))
-        name = "input" if place is Place.INPUT else "output"
-        function = getattr(_library(), f"arenafit_segment_{name}_size")
-        count = self.program.inputs if place is Place.INPUT else self.program.outputs
-        return [function(_pointer(data), ctypes.c_uint32(i)) for i in range(count)]
+        """Bytes of the segment's inputs, or outputs, in order."""
+        return sizes(encode(self.program), place)
 
     def run(self, inputs: Sequence[bytes], distance: int | None = None) -> list[bytes]:
         """The outputs; see `run_bytes`."""
@@ -206,8 +198,6 @@ def same_as_tflm(model: Model, runs: int = 3, seed: int = 0, varied: bool = Fals
     """True where `model` as one segment gives the real TFLM's outputs for random inputs; which
     must vary if told."""
     segment, graph = segment_of(model), model.main
-    runner = Runner(lower(segment))
-    assert rehearse(runner.program) == "OK", rehearse(runner.program)
     rng = np.random.default_rng(seed)
     inputs = [
         [rng.integers(-128, 128, tensor.shape).astype(np.int8) for tensor in graph.inputs]
@@ -215,9 +205,20 @@ def same_as_tflm(model: Model, runs: int = 3, seed: int = 0, varied: bool = Fals
     ]
     expected = tflm().run(save(model), inputs)
     assert not varied or len({np.asarray(outputs[0]).tobytes() for outputs in expected}) == runs
-    for given, wanted in zip(inputs, expected, strict=True):
-        made = runner.run([given[graph.inputs.index(t)].tobytes() for t in segment.inputs])
-        at = [graph.outputs.index(t) for t in segment.outputs]
-        if made != [np.asarray(wanted[i]).tobytes() for i in at]:
-            return False
-    return True
+    ends = [*graph.inputs, *graph.outputs]
+    values = (
+        {t: np.asarray(value).tobytes() for t, value in zip(ends, (*given, *made), strict=True)}
+        for given, made in zip(inputs, expected, strict=True)
+    )
+    return makes(segment, values)
+
+
+def makes(segment: Segment, runs: Iterable[Mapping[Tensor, bytes]]) -> bool:
+    """True where the program of `segment` makes, in each run, its outputs out of its inputs."""
+    program = lower(segment)
+    assert rehearse(program) == "OK", rehearse(program)
+    data = encode(program)
+    return all(
+        run_bytes(data, [held[t] for t in segment.inputs]) == [held[t] for t in segment.outputs]
+        for held in runs
+    )

@@ -10,12 +10,12 @@ from arenafit.graph.model import Model, Operator, Quantization, Subgraph, Tensor
 
 __all__ = [
     "MAX_TENSOR_BYTES",
-    "called_subgraphs",
     "check_execution",
     "check_is_tflite",
     "check_quantization",
     "check_size",
     "printable",
+    "subgraph_indices",
 ]
 
 MAX_TENSOR_BYTES = 2**31 - 1  # sizes and offsets are int32 in the file and in TFLM
@@ -141,7 +141,7 @@ def _check_calls(model: Model) -> None:
             place = f"subgraph {i}, operator {k} ({printable(op.code.label)})"
             if op.name in _CALLS and not op.options_type:
                 raise ModelError("has no options to say which subgraph it calls", place)
-            for callee in called_subgraphs(op):
+            for callee in subgraph_indices(op):
                 if not 0 <= callee < len(graphs):
                     raise ModelError(
                         f"subgraph index {callee} is out of range, there are {len(graphs)}", place
@@ -164,7 +164,7 @@ def _check_calls(model: Model) -> None:
         raise ModelError("its calls lead back to a caller, for ever", f"subgraph {ring[0]}")
 
 
-def called_subgraphs(op: Operator) -> Iterator[int]:
+def subgraph_indices(op: Operator) -> Iterator[int]:
     """Indices of the subgraphs that the operator's options name."""
     tables = [(op.options_type, op.options), op.fields.get("builtin_options_2", ("", None))]
     for name, values in tables:
