@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -334,3 +335,27 @@ def test_export_writes_c_files_or_names_the_operator_in_the_way(
     assert run("export", models / "wake_word_stream.tflite", "-o", nowhere) == 2
     assert "operator" in error_line(capsys)
     assert not nowhere.exists()
+
+
+@needs_tflm
+def test_a_terminal_sees_the_stages_pass_and_nothing_of_them_stays(
+    model_file: Path, tmp_path: Path
+) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "arenafit.cli", "optimize", str(model_file)]
+    command += ["-o", str(tmp_path / "out.tflite"), "--runtime", "arenafit"]
+    seen = b""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        with suppress(OSError):  # the end of a terminal, on Linux
+            while part := os.read(ours, 1 << 16):
+                seen += part
+        assert process.stdout is not None
+        text = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "━".encode() in seen  # a bar, which moves by itself
+    assert seen.endswith((b"\x1b[2K", b"\x1b[2K\r", b"\x1b[?25h"))  # cleared
+    assert b"\x1b" not in text and b"finding" not in text

@@ -94,6 +94,17 @@ def test_with_a_limit_the_tail_is_smaller():
     assert least.head < roomy.head <= 200_000
 
 
+def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("arenafit.partial._TELL_EVERY", 0)
+    model, lines = cleaned(load((MODELS / "resnet8_cifar.tflite").read_bytes())), []
+    done = partial_model(
+        model, overlap_rule("reference"), scratch_rule("reference"), progress=lines.append
+    )
+    assert done is not None
+    count = done.cut.simulated
+    assert lines == [f"finding segments: {i} tried" for i in range(1, count + 1)]
+
+
 def test_a_model_of_other_types_is_left_alone():
     g = GraphBuilder(seed=1, dtype="FLOAT32")
     g.output(g.conv(g.input((1, 8, 8, 2)), 4, kernel=3))

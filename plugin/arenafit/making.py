@@ -109,7 +109,8 @@ def _streamed(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Can
         work.tell("finding segments")
         model = copy_model(ordered)
         head = work.head(model)
-        result = partial_model(model, work.rule, work.scratch(work.targets[0]))
+        scratch = work.scratch(work.targets[0])
+        result = partial_model(model, work.rule, scratch, progress=work.tell)
         if result is not None and result.segments:
             done = [*own, PassReport("rows", result.segments, head, result.head)]
             made = partial(candidate, targets=work.targets, cpu=work.options.cpu, steps=done)
@@ -216,17 +217,21 @@ def _place(work: Work, model: Model, target: str) -> tuple[Model, Placement]:
     placing = model_problem(model, work.rule, work.scratch(target))
     if placing.problem not in work.placements:
         work.tell("placing tensors")
-        work.placements[placing.problem] = _solve(work.options, placing.problem)
+        work.placements[placing.problem] = _solve(work, placing.problem)
     placement = work.placements[placing.problem]
     apply_placement(model, placing, placement)
     return model, placement
 
 
-def _solve(options: Options, problem: Problem) -> Placement:
-    if options.plan == "pingpong":
+def _solve(work: Work, problem: Problem) -> Placement:
+    if work.options.plan == "pingpong":
         from arenafit.memory.pingpong import pingpong
 
         return pingpong(problem)
     from arenafit.memory.placement import solve_stock
 
-    return solve_stock(problem, seconds=options.seconds)
+    def tell(head: Bytes, bound: Bytes) -> None:
+        if head > bound:
+            work.tell(f"placing tensors: {head:,} bytes, at least {bound:,}")
+
+    return solve_stock(problem, seconds=work.options.seconds, progress=tell)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from arenafit.graph.model import Model
@@ -16,6 +18,9 @@ from arenafit.partial.rewrite import run
 from arenafit.partial.search import Cut, best_total, least_tail
 
 __all__ = ["Partial", "partial_model"]
+
+
+_TELL_EVERY = 0.2  # seconds
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ def partial_model(
     overlaps: OverlapRule | None = None,
     scratch: ScratchSizes | None = None,
     limit: Bytes | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Partial | None:
     """Rewrite the main subgraph of `model` so that segments of it stream by rows.
 
@@ -46,6 +52,7 @@ def partial_model(
             it the plan will share nothing, whatever segments allow.
         scratch: what these ask for.
         limit: bytes; the smallest tail with a head within the limit, if there is such a plan.
+        progress: is told, in words and now and then, how far the search is.
 
     Returns:
         What was done; None where no operator can be in a segment (nothing is changed then).
@@ -56,10 +63,23 @@ def partial_model(
     graph = model.main
     if any(called_subgraphs(op) for op in graph.operators if op.name != "CALL_ONCE"):
         return None
-    costs = Costs(graph, overlaps, scratch)
+    costs = Costs(graph, overlaps, scratch, None if progress is None else _now_and_then(progress))
     cut = best_total(costs) if limit is None else least_tail(costs, limit)
     segments = [step.segment for step in cut.steps if step.segment is not None]
     if not segments:
         return None
     run(model, graph, segments)
     return Partial(cut, len(segments), sum(len(s.operators) for s in segments), cut.cost)
+
+
+def _now_and_then(tell: Callable[[str], None]) -> Callable[[int], None]:
+    """What `Costs` may call after each segment; `tell` hears of one in every `_TELL_EVERY`."""
+    due = time.monotonic() + _TELL_EVERY
+
+    def watch(segments: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            tell(f"finding segments: {segments:,} tried")
+            due = time.monotonic() + _TELL_EVERY
+
+    return watch

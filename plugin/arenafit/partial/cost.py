@@ -7,7 +7,7 @@ the tensors that are made before it and read after it. That is what makes the se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from arenafit.graph.model import Operator, Subgraph, Tensor
@@ -62,6 +62,7 @@ class Costs:
         overlaps: what the kernels allow of operators that stay as they are; without it nothing is
             shared, in segments neither.
         scratch: what these ask for.
+        watch: is told how many segments have been worked out, after each.
     """
 
     def __init__(
@@ -69,7 +70,9 @@ class Costs:
         subgraph: Subgraph,
         overlaps: OverlapRule | None = None,
         scratch: ScratchSizes | None = None,
+        watch: Callable[[int], None] | None = None,
     ) -> None:
+        self._watch = watch
         self.operators: Sequence[Operator] = tuple(subgraph.operators)
         self._overlaps, self._scratch = overlaps, scratch
         self._born = dict.fromkeys(subgraph.inputs, -1)
@@ -127,6 +130,8 @@ class Costs:
                 lambda tensor: self._dies[tensor] >= stop,
             )  # fmt: skip
             self._segments[key] = None if made is None else self._step(made, start, stop)
+            if self._watch is not None:
+                self._watch(len(self._segments))
         return self._segments[key]
 
     def bound(self, start: int, stop: int) -> Bytes:

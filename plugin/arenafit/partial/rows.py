@@ -19,6 +19,7 @@ alive at once can hold them: row y at y modulo the ring's rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from arenafit.memory.problem import Bytes
 
@@ -224,6 +225,7 @@ class _Run:
         return min((low[self.done[i]] for i, low in self.readers[tensor]), default=_NO_ROW)
 
 
+@lru_cache(1 << 12)  # windows recur, as segments that are tried have operators in common
 def _reads(window: Window, reduces: bool, steps: int) -> tuple[list[int], list[int]]:
     """Of the first `steps` steps, which are all that will be done: see `_Run`."""
     if reduces:

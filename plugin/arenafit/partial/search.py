@@ -68,17 +68,18 @@ def best_total(costs: Costs) -> Cut:
 
 def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
     """The path with the smallest largest excess; with it, the smallest tail."""
-    edges = [_edges(costs, i, excess) for i in range(len(costs.operators))]
+    paths = _Paths([_edges(costs, i, excess) for i in range(len(costs.operators))])
     while True:
-        path = _path(edges)
+        path = paths.best()
         unknown = [(i, e) for i, e in path if e.own and not costs.known(i, e.stop)]
         if not unknown:
             break
         for i, edge in unknown:
             made = costs.segment(i, edge.stop)
-            edges[i].remove(edge)
+            known = None
             if made is not None:
-                edges[i].append(_Edge(edge.stop, excess(made.cost), made.tail, True))
+                known = _Edge(edge.stop, excess(made.cost), made.tail, True)
+            paths.replace(i, edge, known)
     found = (costs.segment(i, e.stop) if e.own else costs.plain(i) for i, e in path)
     steps = tuple(step for step in found if step is not None)
     head = max((step.cost for step in steps), default=0)
@@ -112,21 +113,46 @@ def _edges(costs: Costs, start: int, excess: Callable[[Bytes], Bytes]) -> list[_
     return edges
 
 
-def _path(edges: list[list[_Edge]]) -> list[tuple[int, _Edge]]:
-    """Start and edge of each step of the best path; among equals, of segments, then long ones."""
-    best: list[tuple[Bytes, Bytes]] = [(0, 0)] * (len(edges) + 1)
-    chosen: list[_Edge] = []
-    for i in range(len(edges) - 1, -1, -1):
-        ranked = (
-            (max(e.excess, best[e.stop][0]), best[e.stop][1] + e.tail, not e.own, -e.stop, k)
-            for k, e in enumerate(edges[i])
-        )
-        worst, tail, _, _, k = min(ranked)
-        best[i] = worst, tail
-        chosen.append(edges[i][k])
-    path, i = [], 0
-    while i < len(edges):
-        edge = chosen[len(edges) - 1 - i]
-        path.append((i, edge))
-        i = edge.stop
-    return path
+class _Paths:
+    """The best path from each operator to the end, as the edges become known.
+
+    Best is the smallest largest excess, then the smallest tail; among equals the path of segments,
+    then of long ones.
+    """
+
+    def __init__(self, edges: list[list[_Edge]]) -> None:
+        self._edges = edges
+        self._best: list[tuple[Bytes, Bytes]] = [(0, 0)] * (len(edges) + 1)
+        self._chosen = [of[0] for of in edges]
+        self._stale = len(edges)  # what is below it is not known to be best
+
+    def replace(self, start: int, edge: _Edge, known: _Edge | None) -> None:
+        """`edge`, from operator `start`, has turned out to be `known`, or to be none."""
+        self._edges[start].remove(edge)
+        if known is not None:
+            self._edges[start].append(known)
+        self._stale = max(self._stale, start + 1)
+
+    def best(self) -> list[tuple[int, _Edge]]:
+        """Start and edge of each step of the best path from the first operator."""
+        for i in range(self._stale - 1, -1, -1):
+            self._choose(i)
+        self._stale = 0
+        path, i = [], 0
+        while i < len(self._edges):
+            path.append((i, self._chosen[i]))
+            i = self._chosen[i].stop
+        return path
+
+    def _choose(self, start: int) -> None:
+        least: tuple[Bytes, Bytes, bool, int] | None = None
+        for edge in self._edges[start]:
+            worst, tail = self._best[edge.stop]
+            worst = max(worst, edge.excess)
+            if least is not None and worst > least[0]:
+                continue
+            rank = worst, tail + edge.tail, not edge.own, -edge.stop
+            if least is None or rank < least:
+                least, self._chosen[start] = rank, edge
+        assert least is not None  # an operator can always stay as it is
+        self._best[start] = least[:2]
