@@ -149,6 +149,48 @@ def test_on_a_bare_cortex_m4_the_c_gives_the_bytes_of_tflm(tmp_path: Path):
     assert not run_exported(data, given, other, cpu, library, tmp_path / "wrong").succeeded
 
 
+def between_types() -> Model:
+    """Of int8 inside; bytes without a sign go in, floats and int16 come out."""
+    g = GraphBuilder(seed=4)
+    x = g.tensor((1, 10, 9, 3), dtype=DType.UINT8, quantization=Quantization((1 / 64,), (128,)))
+    g.graph.inputs.append(x)
+    y = g.conv(g.quantize(x, DType.INT8), 5, kernel=3, stride=2, activation="RELU")
+    g.output(g.dequantize(g.conv(y, 2)), g.quantize(y, DType.INT16))
+    return g.model()
+
+
+def test_inputs_and_outputs_have_the_types_of_the_model(tmp_path: Path):
+    data = save(between_types())
+    exported = compiled(data, tmp_path)
+    assert [p.dtype for p in (*exported.network.inputs, *exported.network.outputs)] == [
+        DType.UINT8, DType.FLOAT32, DType.INT16,
+    ]  # fmt: skip
+    header = (tmp_path / "net.h").read_text(encoding="ascii")
+    assert "static inline uint8_t* net_input(void* arena)" in header
+    assert "static inline float* net_output_0(void* arena)" in header
+    assert "static inline int16_t* net_output_1(void* arena)" in header
+    assert "NET_OUTPUT_0_SCALE" not in header and "NET_OUTPUT_1_SCALE" in header
+    expect_the_bytes_of_tflm(exported, data)
+
+
+def test_kernels_of_types_that_a_network_has_not_can_be_left_out(tmp_path: Path):
+    leaner = ("-DARENAFIT_NO_F32", "-DARENAFIT_NO_S16")
+    found = {}
+    for name, data in (("lean", (MODELS / "lenet5_28.tflite").read_bytes()),
+                       ("rich", save(between_types()))):  # fmt: skip
+        folder = tmp_path / name
+        folder.mkdir()
+        source = write(export(data, "net"), folder)
+        header = (folder / "net.h").read_text(encoding="ascii")
+        assert all((flag in header) == (name == "lean") for flag in leaner)
+        library = compile_shared([source, *SOURCES], *C_FLAGS, *leaner)
+        exported = Exported(make_network(load(data)), library, "net")
+        found[name] = exported.check()
+        if name == "lean":
+            expect_the_bytes_of_tflm(exported, data)
+    assert found == {"lean": 0, "rich": 4}  # ARENAFIT_SEGMENT_TENSOR: of a type not built in
+
+
 # -- the text --------------------------------------------------------------------------------
 
 
@@ -247,7 +289,7 @@ def test_a_model_without_operators_is_refused():
 def test_an_input_without_a_scale_is_refused(quantization: Quantization | None):
     model = load(with_segments("ds_cnn_kws")[1])
     model.main.inputs[0].quantization = quantization
-    with pytest.raises(ModelError, match="is not int8 with one scale"):
+    with pytest.raises(ModelError, match="has not one scale"):
         make_network(model)
 
 

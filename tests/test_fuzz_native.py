@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from arenafit.candidates import overlap_rule, scratch_rule
-from arenafit.graph import Model
+from arenafit.graph import DType, Model
 from arenafit.memory.build import model_problem
 from arenafit.memory.metadata import encode
 from arenafit.memory.placement import solve
@@ -82,7 +82,7 @@ def pools() -> list[bytes]:
 def segments() -> list[bytes]:
     """Programs of small networks with all kinds of operators."""
     found = []
-    for network in (streamed, joined, reduced):
+    for network in (streamed, joined, reduced, converted):
         g = GraphBuilder(seed=2)
         network(g)
         found.append(encode_program(program_of(g.model())))
@@ -92,6 +92,13 @@ def segments() -> list[bytes]:
 def streamed(g: GraphBuilder) -> None:
     x = g.conv(g.input((1, 9, 7, 2)), 3, 3, 2, activation="RELU6")
     g.output(g.pool(g.depthwise(x, (3, 2), dilation=(2, 1), multiplier=2), 2, 1, kind="AVERAGE"))
+
+
+def converted(g: GraphBuilder) -> None:
+    x = g.quantize(g.input((1, 7, 6, 2), dtype=DType.FLOAT32), DType.INT8)
+    x = g.conv(g.pad(x, [(0, 0), (1, 0), (0, 1), (0, 0)]), 3, 3)
+    wide = g.quantize(x, DType.INT16)
+    g.output(g.dequantize(wide), g.pad(g.quantize(wide, DType.INT8), [(0, 0), *[(1, 1)] * 3]))
 
 
 def joined(g: GraphBuilder) -> None:

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from arenafit.errors import ModelError
-from arenafit.graph import Model
+from arenafit.graph import DType, Model
 from arenafit.partial import encoding as e
 from arenafit.partial import program as p
 from arenafit.partial.encoding import decode, encode
@@ -42,7 +42,10 @@ def everything() -> Model:
     whole = g.pool(y, kernel=12, padding="VALID")
     mean = g.reshape(g.pool(y, kernel=12, padding="VALID", kind="AVERAGE"), (1, 8))
     z = g.add(g.reshape(whole, (1, 8)), g.add(mean, g.mean(y)))
-    g.output(g.softmax(g.fully_connected(z, 5)))
+    probabilities = g.softmax(g.fully_connected(z, 5))
+    wide = g.quantize(probabilities, DType.INT16)
+    again = g.quantize(g.dequantize(wide), DType.INT8)
+    g.output(again, probabilities)
     return g.model()
 
 
@@ -126,7 +129,7 @@ def test_python_and_c_have_the_same_layout():
     count = library.program_layout(buffer)
     structs = (
         e._HEADER, e._TENSOR, e._OPERATOR, e._GOAL, e._CONV, e._POOL, e._MEAN, e._ARITHMETIC,
-        e._CONCATENATION, e._PAD, e._RESIZE, e._SOFTMAX,
+        e._CONCATENATION, e._PAD, e._RESIZE, e._SOFTMAX, e._QUANTIZE, e._RESCALE,
     )  # fmt: skip
     fields = [
         *(12, 4), *(16, 2), *(26, 2),  # header: workspace, inputs, operands
@@ -138,5 +141,5 @@ def test_python_and_c_have_the_same_layout():
     assert list(buffer[:count]) == [
         *(s.size for s in structs),
         p.MAGIC, p.ALIGNMENT, p.NO_OPERATOR, p.DISJOINT, MAX_TAPS, MAX_OPERANDS, 16,
-        *Kind, *Place, *fields,
+        *Kind, *Place, *p.TensorType, *fields,
     ]  # fmt: skip

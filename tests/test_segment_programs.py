@@ -17,12 +17,17 @@ from arenafit.partial.program import (
     DISJOINT,
     Conv,
     Kind,
+    Pad,
     Place,
     Pool,
     Program,
     ProgramOperator,
     ProgramTensor,
+    Quantize,
+    Rescale,
+    Softmax,
     Table,
+    TensorType,
     Window,
 )
 from arenafit.partial.roles import Role, flat
@@ -253,6 +258,16 @@ def wrong() -> dict[str, tuple[str, Program]]:
             "TENSOR",
             replace(program, inputs=2, overlaps=((DISJOINT, DISJOINT),)),
         ),
+        "a tensor of no known type": ("TENSOR", changed_tensor(program, inner, type=9)),
+        "an input of sums": ("TENSOR", changed_tensor(program, 0, type=TensorType.S32)),
+        "a convolution of floats to bytes": (
+            "SHAPE",
+            changed_tensor(program, 0, type=TensorType.F32),
+        ),
+        "a convolution of bytes without a sign": (
+            "SHAPE",
+            changed_tensor(program, 0, type=TensorType.U8),
+        ),
         "an operator without operands": ("OPERATOR", changed_operator(program, 0, operands=())),
         "a pool of two tensors": ("OPERATOR", changed_operator(program, 4, operands=(0, 0))),
         "a tensor that does not exist": ("OPERATOR", changed_operator(program, 0, operands=(99,))),
@@ -310,6 +325,59 @@ def test_a_program_is_refused_that_has(what):
     status, program = wrong()[what]
     assert check(encode(program_of(model_of(plain)))) == "OK"
     assert check(encode(program)) == status
+
+
+def converted(read: TensorType, written: TensorType, kind: Kind, parameters) -> Program:
+    """A program of one operator between tensors of two types."""
+    tensors = (
+        ProgramTensor(Place.INPUT, 0, 2, 2, 3, 1, type=read),
+        ProgramTensor(Place.OUTPUT, 0, 2, 2, 3, 1, 0, type=written),
+    )
+    op = ProgramOperator(kind, (0,), 1, parameters)
+    return Program(1, 1, tensors, (op,), ((0, 2),), ((DISJOINT,),), 16)
+
+
+S8, S16, F32, U8 = TensorType.S8, TensorType.S16, TensorType.F32, TensorType.U8
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "right"),
+    [
+        (Kind.QUANTIZE, Quantize(0.5, 3), {(F32, S8), (F32, S16)}),
+        (Kind.DEQUANTIZE, Quantize(0.5, 3), {(S8, F32), (S16, F32), (U8, F32)}),
+        (Kind.REQUANTIZE, Rescale(1, 1 << 30, 0, 2), {(S8, S16), (S16, S8), (S16, S16)}),
+        (Kind.TABLE, Table(bytes(256)), {(S8, S8), (S8, U8), (U8, S8), (U8, U8)}),
+        (Kind.PAD, Pad((0, 0, 0), 0), {(S8, S8), (S16, S16), (F32, F32), (U8, U8)}),
+        (Kind.SOFTMAX, Softmax(1 << 30, 1, -100), {(S8, S8)}),
+    ],
+    ids=lambda value: value.name if isinstance(value, Kind) else "",
+)
+def test_an_operator_has_just_the_types_that_it_has_kernels_for(kind, parameters, right):
+    every = [(a, b) for a in TensorType for b in TensorType if TensorType.S32 not in (a, b)]
+    found = {pair: check(encode(converted(*pair, kind, parameters))) for pair in every}
+    assert {pair for pair, status in found.items() if status == "OK"} == right
+    assert {status for pair, status in found.items() if pair not in right} == {"SHAPE"}
+
+
+@pytest.mark.parametrize(
+    ("types", "kind", "parameters"),
+    [
+        ((F32, S8), Kind.QUANTIZE, Quantize(0.0, 3)),
+        ((F32, S8), Kind.QUANTIZE, Quantize(-1.0, 3)),
+        ((F32, S8), Kind.QUANTIZE, Quantize(float("inf"), 3)),
+        ((F32, S8), Kind.QUANTIZE, Quantize(float("nan"), 3)),
+        ((F32, S8), Kind.QUANTIZE, Quantize(0.5, 128)),
+        ((U8, F32), Kind.DEQUANTIZE, Quantize(0.5, -1)),
+        ((S16, F32), Kind.DEQUANTIZE, Quantize(0.5, 1 << 15)),
+        ((S16, S8), Kind.REQUANTIZE, Rescale(1 << 16, 1 << 30, 0, 0)),
+        ((S16, S8), Kind.REQUANTIZE, Rescale(0, -1, 0, 0)),
+        ((S16, S8), Kind.REQUANTIZE, Rescale(0, 1 << 30, 31, 0)),
+        ((S16, S8), Kind.REQUANTIZE, Rescale(0, 1 << 30, 0, 200)),
+        ((F32, F32), Kind.PAD, Pad((0, 0, 0), 1)),
+    ],
+)
+def test_parameters_of_a_conversion_that_make_no_sense_are_refused(types, kind, parameters):
+    assert check(encode(converted(*types, kind, parameters))) == "PARAMETERS"
 
 
 def test_a_pooling_window_without_a_pixel_is_refused():

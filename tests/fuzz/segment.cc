@@ -60,9 +60,20 @@ uint32_t Crc32(const uint8_t* data, size_t size) {
 
 void Seal(uint8_t* program, size_t size) { Store(program + 4, Crc32(program + 8, size - 8)); }
 
+uint32_t ElementSize(uint32_t type) {
+  switch (type) {
+    case ARENAFIT_TENSOR_S8:
+    case ARENAFIT_TENSOR_U8:
+      return 1;
+    case ARENAFIT_TENSOR_S16:
+      return 2;
+    default:
+      return 4;
+  }
+}
+
 uint64_t Size(const arenafit_tensor& tensor) {
-  return uint64_t{tensor.rows} * tensor.width * tensor.channels *
-         (tensor.type == ARENAFIT_TENSOR_S32 ? 4 : 1);
+  return uint64_t{tensor.rows} * tensor.width * tensor.channels * ElementSize(tensor.type);
 }
 
 // Whether a checked program is small, and soon done.
@@ -266,7 +277,9 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto in = static_cast<int32_t>(arenafit_segment_input_size(checked, 0));
   const auto out = static_cast<int32_t>(arenafit_segment_output_size(checked, 0));
   const int32_t claimed = Load<int32_t>(rings.data() + OverlapsAt(rings));
-  const int32_t distance = std::min(std::max(claimed, -in), out);
+  // Upwards to where both are aligned; unless they are apart then, as they may be anyway.
+  const int32_t step = 4, least = std::min(std::max(claimed, -in), out);
+  const int32_t distance = least + (step - least % step) % step;
   Require(Run(rings, &distance) == expected, "in place gives something else");
   ++g_over;
   return 0;

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from arenafit.graph import Model, Tensor, save
+from arenafit.graph import DType, Model, Tensor, save
 from arenafit.partial.encoding import encode
 from arenafit.partial.lower import lower
 from arenafit.partial.program import Place, Program
@@ -46,7 +46,7 @@ SOURCES = tuple(sorted((KERNELS / "core/src").glob("segment*.c"))) + tuple(
 
 STATUS = (
     "OK", "FORMAT", "SIZE", "CHECKSUM", "TENSOR", "OPERATOR", "SHAPE", "PARAMETERS", "GOAL",
-    "RING", "OVERLAP",
+    "RING", "OVERLAP", "ALIGNMENT",
 )  # fmt: skip
 
 
@@ -194,15 +194,22 @@ class Runner:
         return STATUS[status] == "OK"
 
 
+def _content(rng: np.random.Generator, tensor: Tensor) -> Array:
+    """Values all over the type; of floats, as activations are, or a few hundred times larger."""
+    if tensor.dtype is DType.FLOAT32:
+        scale = rng.choice([1.0, 300.0])
+        return rng.normal(0, scale, tensor.shape).astype(np.float32)
+    kind = {DType.INT8: np.int8, DType.UINT8: np.uint8, DType.INT16: np.int16}[tensor.dtype]
+    limits = np.iinfo(kind)
+    return rng.integers(limits.min, limits.max + 1, tensor.shape).astype(kind)
+
+
 def same_as_tflm(model: Model, runs: int = 3, seed: int = 0, varied: bool = False) -> bool:
     """True where `model` as one segment gives the real TFLM's outputs for random inputs; which
     must vary if told."""
     segment, graph = segment_of(model), model.main
     rng = np.random.default_rng(seed)
-    inputs = [
-        [rng.integers(-128, 128, tensor.shape).astype(np.int8) for tensor in graph.inputs]
-        for _ in range(runs)
-    ]
+    inputs = [[_content(rng, tensor) for tensor in graph.inputs] for _ in range(runs)]
     expected = tflm().run(save(model), inputs)
     assert not varied or len({np.asarray(outputs[0]).tobytes() for outputs in expected}) == runs
     ends = [*graph.inputs, *graph.outputs]

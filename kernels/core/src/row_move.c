@@ -3,6 +3,8 @@
 
 #include "arenafit/rows.h"
 
+#include "segment_walk.h"
+
 /* Copies with memmove: in a program that nobody wrote, any two rings may share memory. */
 
 void arenafit_interleave_row(const void* row, int32_t count, int32_t bytes, int32_t stride,
@@ -14,12 +16,14 @@ void arenafit_interleave_row(const void* row, int32_t count, int32_t bytes, int3
   }
 }
 
-void arenafit_pad_row_s8(const arenafit_pad* params, const arenafit_tensor* input,
-                         const int8_t* row, const arenafit_tensor* output, int8_t* out) {
-  memset(out, params->value, (size_t)output->width * output->channels);
+void arenafit_pad_row(const arenafit_pad* params, const arenafit_tensor* input, const void* row,
+                      const arenafit_tensor* output, void* out) {
+  const int32_t before = arenafit_pixel_size(input), after = arenafit_pixel_size(output);
+  memset(out, params->value, arenafit_row_size(output));
   if (row != NULL) {
-    out += params->columns * output->channels + params->channels;
-    arenafit_interleave_row(row, input->width, input->channels, output->channels, out);
+    const int32_t channel = after / output->channels;
+    uint8_t* inside = (uint8_t*)out + params->columns * after + params->channels * channel;
+    arenafit_interleave_row(row, input->width, before, after, inside);
   }
 }
 

@@ -82,7 +82,7 @@ static int is_tensor(const subject* self, uint32_t index) {
   const arenafit_program* program = self->parts.header;
   const arenafit_tensor* tensor = &self->parts.tensors[index];
   if (elements(tensor) == 0 || tensor->ring == 0 || tensor->ring > tensor->rows ||
-      (tensor->type != ARENAFIT_TENSOR_S8 && tensor->type != ARENAFIT_TENSOR_S32)) {
+      !arenafit_has_type(tensor->type)) {
     return 0;
   }
   const uint32_t size = arenafit_type_size(tensor->type);
@@ -98,7 +98,7 @@ static int is_tensor(const subject* self, uint32_t index) {
     const uint64_t bytes = (uint64_t)tensor->ring * arenafit_row_size(tensor);
     return made && is_workspace(self, tensor->offset, bytes, size);
   }
-  if (tensor->ring != tensor->rows || tensor->type != ARENAFIT_TENSOR_S8) {
+  if (tensor->ring != tensor->rows || tensor->type == ARENAFIT_TENSOR_S32) {
     return 0;
   }
   switch (tensor->place) {
@@ -107,7 +107,7 @@ static int is_tensor(const subject* self, uint32_t index) {
     case ARENAFIT_PLACE_OUTPUT:
       return made && tensor->offset < program->outputs;
     case ARENAFIT_PLACE_CONSTANT:
-      return !made && is_data(self, tensor->offset, elements(tensor), 1);
+      return !made && is_data(self, tensor->offset, elements(tensor) * size, size);
     default:
       return 0;
   }
@@ -355,7 +355,9 @@ static status check_pad(const call* it) {
       params->channels + it->x->channels > it->y->channels) {
     return ARENAFIT_SEGMENT_SHAPE;
   }
-  return is_byte(params->value) ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_PARAMETERS;
+  const int of_bytes = arenafit_type_size(it->x->type) == 1;
+  return params->value == 0 || (of_bytes && is_byte(params->value)) ? ARENAFIT_SEGMENT_OK
+                                                                    : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
 static status check_table(const call* it) {
@@ -397,6 +399,44 @@ static status check_softmax(const call* it) {
              : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
+static const float kLargestFloat = 3.4028235e38f; /* all but infinity */
+
+/* Zero points of a type. */
+static int is_zero_point(int32_t value, uint32_t type) {
+  switch (type) {
+    case ARENAFIT_TENSOR_S8:
+      return is_byte(value);
+    case ARENAFIT_TENSOR_U8:
+      return is_between(value, 0, UINT8_MAX);
+    default:
+      return is_between(value, INT16_MIN, INT16_MAX);
+  }
+}
+
+static status check_quantize(const call* it) {
+  const arenafit_quantize* params = it->params;
+  const uint32_t type = it->op->kind == ARENAFIT_QUANTIZE ? it->y->type : it->x->type;
+  if (!is_same(it->x, it->y)) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  return params->scale > 0 && params->scale <= kLargestFloat &&
+                 is_zero_point(params->zero_point, type)
+             ? ARENAFIT_SEGMENT_OK
+             : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
+static status check_requantize(const call* it) {
+  const arenafit_rescale* params = it->params;
+  if (!is_same(it->x, it->y)) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  return is_between(params->input_offset, INT16_MIN, INT16_MAX + 1) &&
+                 is_scale(params->multiplier, params->shift) &&
+                 is_zero_point(params->output_offset, it->y->type)
+             ? ARENAFIT_SEGMENT_OK
+             : ARENAFIT_SEGMENT_PARAMETERS;
+}
+
 /* What is known of each kind of operator. */
 typedef struct {
   uint32_t least, most; /* operands */
@@ -418,6 +458,8 @@ static const kind* kind_of(uint32_t id) {
   static const kind kTable = {1, 1, 256, check_table};
   static const kind kResize = {1, 1, sizeof(arenafit_resize), check_resize};
   static const kind kSoftmax = {1, 1, sizeof(arenafit_softmax), check_softmax};
+  static const kind kQuantize = {1, 1, sizeof(arenafit_quantize), check_quantize};
+  static const kind kRequantize = {1, 1, sizeof(arenafit_rescale), check_requantize};
   switch (id) {
     case ARENAFIT_CONV_2D:
       return &kConv;
@@ -447,13 +489,18 @@ static const kind* kind_of(uint32_t id) {
       return &kResize;
     case ARENAFIT_SOFTMAX:
       return &kSoftmax;
+    case ARENAFIT_QUANTIZE:
+    case ARENAFIT_DEQUANTIZE:
+      return &kQuantize;
+    case ARENAFIT_REQUANTIZE:
+      return &kRequantize;
     default:
       return NULL;
   }
 }
 
 /* Sums are for convolutions alone: what one makes of them, and of which it goes on. */
-static int are_types_right(const call* it) {
+static int are_bytes(const call* it) {
   for (uint32_t i = 0; i < it->op->operands; ++i) {
     const arenafit_tensor* operand = arenafit_operand(&it->program->parts, it->op, i);
     const int may_be_sums = it->op->kind == ARENAFIT_CONV_2D && i == 1;
@@ -461,7 +508,43 @@ static int are_types_right(const call* it) {
       return 0;
     }
   }
-  return it->y->type == ARENAFIT_TENSOR_S8 || it->op->kind == ARENAFIT_CONV_2D;
+  return it->y->type == ARENAFIT_TENSOR_S8 ||
+         (it->y->type == ARENAFIT_TENSOR_S32 && it->op->kind == ARENAFIT_CONV_2D);
+}
+
+static int are_alike(const call* it) {
+  for (uint32_t i = 0; i < it->op->operands; ++i) {
+    if (arenafit_operand(&it->program->parts, it->op, i)->type != it->y->type) {
+      return 0;
+    }
+  }
+  return it->y->type != ARENAFIT_TENSOR_S32;
+}
+
+/* Whether a type is one of those whose bits are set. */
+static int is_one_of(uint32_t type, uint32_t types) { return types >> type & 1; }
+
+static int are_types_right(const call* it) {
+  const uint32_t x = it->x->type, y = it->y->type;
+  const uint32_t s8 = 1 << ARENAFIT_TENSOR_S8, u8 = 1 << ARENAFIT_TENSOR_U8;
+  const uint32_t s16 = 1 << ARENAFIT_TENSOR_S16, f32 = 1 << ARENAFIT_TENSOR_F32;
+  switch (it->op->kind) {
+    case ARENAFIT_CONCATENATION:
+    case ARENAFIT_PAD:
+    case ARENAFIT_RESIZE_NEAREST_NEIGHBOR:
+      return are_alike(it);
+    case ARENAFIT_TABLE:
+      return is_one_of(x, s8 | u8) && is_one_of(y, s8 | u8);
+    case ARENAFIT_QUANTIZE:
+      return is_one_of(x, f32) && is_one_of(y, s8 | s16);
+    case ARENAFIT_DEQUANTIZE:
+      return is_one_of(x, s8 | u8 | s16) && is_one_of(y, f32);
+    case ARENAFIT_REQUANTIZE:
+      return is_one_of(x, s8 | s16) && is_one_of(y, s8 | s16) &&
+             (is_one_of(x, s16) || is_one_of(y, s16));
+    default:
+      return are_bytes(it);
+  }
 }
 
 static status check_operator(const subject* self, uint32_t index) {
@@ -522,7 +605,21 @@ status arenafit_segment_check(const void* program, size_t size) {
 
 static size_t size_of(const arenafit_program* program, uint32_t place, uint32_t index) {
   const arenafit_parts parts = arenafit_parts_of(program);
-  return (size_t)elements(find(&parts, place, index));
+  const arenafit_tensor* tensor = find(&parts, place, index);
+  return (size_t)tensor->rows * arenafit_row_size(tensor);
+}
+
+static uint32_t type_of(const arenafit_program* program, uint32_t place, uint32_t index) {
+  const arenafit_parts parts = arenafit_parts_of(program);
+  return find(&parts, place, index)->type;
+}
+
+uint32_t arenafit_segment_input_type(const arenafit_program* program, uint32_t index) {
+  return type_of(program, ARENAFIT_PLACE_INPUT, index);
+}
+
+uint32_t arenafit_segment_output_type(const arenafit_program* program, uint32_t index) {
+  return type_of(program, ARENAFIT_PLACE_OUTPUT, index);
 }
 
 size_t arenafit_segment_input_size(const arenafit_program* program, uint32_t index) {
@@ -533,6 +630,10 @@ size_t arenafit_segment_output_size(const arenafit_program* program, uint32_t in
   return size_of(program, ARENAFIT_PLACE_OUTPUT, index);
 }
 
+static int is_aligned(const void* address, uint32_t type) {
+  return (uintptr_t)address % arenafit_type_size(type) == 0;
+}
+
 /* Whether the `a` bytes at `x` and the `b` bytes at `y` have none in common. */
 static int are_apart(uintptr_t x, size_t a, uintptr_t y, size_t b) {
   return x < y ? y - x >= a : x - y >= b;
@@ -541,8 +642,16 @@ static int are_apart(uintptr_t x, size_t a, uintptr_t y, size_t b) {
 status arenafit_segment_check_overlap(const arenafit_program* program, const void* const* inputs,
                                       void* const* outputs) {
   const arenafit_parts parts = arenafit_parts_of(program);
+  for (uint32_t j = 0; j < program->inputs; ++j) {
+    if (!is_aligned(inputs[j], arenafit_segment_input_type(program, j))) {
+      return ARENAFIT_SEGMENT_ALIGNMENT;
+    }
+  }
   for (uint32_t i = 0; i < program->outputs; ++i) {
     const uintptr_t output = (uintptr_t)outputs[i];
+    if (!is_aligned(outputs[i], arenafit_segment_output_type(program, i))) {
+      return ARENAFIT_SEGMENT_ALIGNMENT;
+    }
     const size_t size = arenafit_segment_output_size(program, i);
     for (uint32_t j = 0; j < i; ++j) {
       if (!are_apart(output, size, (uintptr_t)outputs[j],

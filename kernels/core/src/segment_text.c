@@ -11,7 +11,7 @@ const char* arenafit_segment_text(arenafit_segment_status status) {
     case ARENAFIT_SEGMENT_CHECKSUM:
       return "the program is damaged: wrong checksum";
     case ARENAFIT_SEGMENT_TENSOR:
-      return "a tensor is empty, out of bounds or of no known type";
+      return "a tensor is empty, out of bounds or of a type that is not built in";
     case ARENAFIT_SEGMENT_OPERATOR:
       return "an operator is unknown, or its operands are";
     case ARENAFIT_SEGMENT_SHAPE:
@@ -24,6 +24,8 @@ const char* arenafit_segment_text(arenafit_segment_status status) {
       return "a row is lost before it is read for the last time";
     case ARENAFIT_SEGMENT_OVERLAP:
       return "an output is written over an input that is still needed";
+    case ARENAFIT_SEGMENT_ALIGNMENT:
+      return "a tensor is not aligned as its elements are";
   }
   return "unknown status";
 }

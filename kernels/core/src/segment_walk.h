@@ -24,12 +24,60 @@ static inline const void* arenafit_at(const arenafit_program* program, uint32_t 
 
 /* Bytes of an element of a known type. */
 static inline uint32_t arenafit_type_size(uint32_t type) {
-  return type == ARENAFIT_TENSOR_S8 ? 1 : type == ARENAFIT_TENSOR_S16 ? 2 : 4;
+  switch (type) {
+    case ARENAFIT_TENSOR_S8:
+    case ARENAFIT_TENSOR_U8:
+      return 1;
+    case ARENAFIT_TENSOR_S16:
+      return 2;
+    default:
+      return 4;
+  }
+}
+
+/* Whether there are kernels for a type in this build. */
+static inline int arenafit_has_type(uint32_t type) {
+  switch (type) {
+    case ARENAFIT_TENSOR_S8:
+    case ARENAFIT_TENSOR_U8:
+    case ARENAFIT_TENSOR_S32:
+      return 1;
+#ifndef ARENAFIT_NO_S16
+    case ARENAFIT_TENSOR_S16:
+      return 1;
+#endif
+#ifndef ARENAFIT_NO_F32
+    case ARENAFIT_TENSOR_F32:
+      return 1;
+#endif
+    default:
+      return 0;
+  }
+}
+
+/* The type whose kernels have what makes `output` of `input`. */
+static inline uint32_t arenafit_type_of_kernel(uint32_t input, uint32_t output) {
+  if (input == ARENAFIT_TENSOR_F32 || output == ARENAFIT_TENSOR_F32) {
+    return ARENAFIT_TENSOR_F32;
+  }
+  const int wide = input == ARENAFIT_TENSOR_S16 || output == ARENAFIT_TENSOR_S16;
+  return wide ? ARENAFIT_TENSOR_S16 : ARENAFIT_TENSOR_S8;
+}
+
+/* Bytes of a pixel. */
+static inline int32_t arenafit_pixel_size(const arenafit_tensor* tensor) {
+  return (int32_t)(tensor->channels * arenafit_type_size(tensor->type));
 }
 
 /* Bytes of a row. */
 static inline uint32_t arenafit_row_size(const arenafit_tensor* tensor) {
   return (uint32_t)tensor->width * tensor->channels * arenafit_type_size(tensor->type);
+}
+
+/* Whether the parameters of a kind begin with a window that slides. */
+static inline int arenafit_has_window(uint32_t kind) {
+  return kind == ARENAFIT_CONV_2D || kind == ARENAFIT_DEPTHWISE_CONV_2D ||
+         kind == ARENAFIT_MAX_POOL_2D || kind == ARENAFIT_AVERAGE_POOL_2D;
 }
 
 static inline int arenafit_is_reducing(uint32_t kind) {

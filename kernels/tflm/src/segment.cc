@@ -22,13 +22,33 @@ TfLiteStatus Refuse(const char* why) {
   return kTfLiteError;
 }
 
-// Bytes of a tensor of bytes; 0 for all others.
+// The type in programs, and bytes of an element; 0 bytes for types that there are not.
+struct Type {
+  uint32_t id;
+  size_t size;
+};
+
+Type TypeOf(const TfLiteEvalTensor* tensor) {
+  switch (tensor->type) {
+    case kTfLiteInt8:
+      return {ARENAFIT_TENSOR_S8, sizeof(int8_t)};
+    case kTfLiteUInt8:
+      return {ARENAFIT_TENSOR_U8, sizeof(uint8_t)};
+    case kTfLiteInt16:
+      return {ARENAFIT_TENSOR_S16, sizeof(int16_t)};
+    case kTfLiteFloat32:
+      return {ARENAFIT_TENSOR_F32, sizeof(float)};
+    default:
+      return {0, 0};
+  }
+}
+
+// Bytes of a tensor; 0 where it is none, or of another type.
 size_t SizeOf(const TfLiteEvalTensor* tensor) {
-  if (tensor == nullptr || tensor->dims == nullptr ||
-      (tensor->type != kTfLiteInt8 && tensor->type != kTfLiteUInt8)) {
+  if (tensor == nullptr || tensor->dims == nullptr) {
     return 0;
   }
-  uint64_t size = 1;
+  uint64_t size = TypeOf(tensor).size;
   for (int i = 0; i < tensor->dims->size; ++i) {
     const int extent = tensor->dims->data[i];
     size = extent < 0 ? 0 : size * static_cast<uint64_t>(extent);
@@ -60,14 +80,18 @@ bool AreTensorsRight(MicroContext* context, const TfLiteNode* node,
     return false;
   }
   for (int i = 0; i < inputs; ++i) {
-    if (SizeOf(GetTensor(context, node->inputs, i)) !=
-        arenafit_segment_input_size(program, static_cast<uint32_t>(i))) {
+    const auto index = static_cast<uint32_t>(i);
+    const TfLiteEvalTensor* tensor = GetTensor(context, node->inputs, i);
+    if (SizeOf(tensor) != arenafit_segment_input_size(program, index) ||
+        TypeOf(tensor).id != arenafit_segment_input_type(program, index)) {
       return false;
     }
   }
   for (int i = 0; i < outputs; ++i) {
-    if (SizeOf(GetTensor(context, node->outputs, i)) !=
-        arenafit_segment_output_size(program, static_cast<uint32_t>(i))) {
+    const auto index = static_cast<uint32_t>(i);
+    const TfLiteEvalTensor* tensor = GetTensor(context, node->outputs, i);
+    if (SizeOf(tensor) != arenafit_segment_output_size(program, index) ||
+        TypeOf(tensor).id != arenafit_segment_output_type(program, index)) {
       return false;
     }
   }

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from arenafit.export.network import Network, Port, SegmentCall
+from arenafit.graph.model import DType
+from arenafit.partial.encoding import decode
+from arenafit.partial.program import TensorType
 from arenafit.report.plan_c import c_name, comment_text
 
 __all__ = ["c_files"]
 
 _COLUMNS = 100
+_C_TYPES = {
+    DType.INT8: "int8_t",
+    DType.UINT8: "uint8_t",
+    DType.INT16: "int16_t",
+    DType.FLOAT32: "float",
+}
+_WITHOUT = {TensorType.F32: "-DARENAFIT_NO_F32", TensorType.S16: "-DARENAFIT_NO_S16"}
 
 
 def c_files(network: Network, name: str) -> dict[str, str]:
@@ -32,7 +42,7 @@ def _header(network: Network, words: dict[str, str]) -> str:
         for number, port in zip(_numbers(found), found, strict=True)
     ]
     return _HEADER.format(
-        **words, arena=network.arena, ports="\n".join(ports),
+        **words, arena=network.arena, ports="\n".join(ports), smaller=_smaller(network),
         programs=sum(len(call.program) for call in network.calls),
     )  # fmt: skip
 
@@ -44,17 +54,29 @@ def _numbers(ports: Sequence[Port]) -> Iterable[str]:
 
 def _port(port: Port, label: str, words: dict[str, str]) -> str:
     macro = f"{words['upper']}_{label}"
+    kind = _C_TYPES[port.dtype]
     # Nine digits tell every float from its neighbours.
+    scale = (
+        f"#define {macro}_SCALE {port.scale:.9e}f\n#define {macro}_ZERO_POINT ({port.zero_point})\n"
+        if port.scale is not None
+        else ""
+    )
     return (
-        f"/* {comment_text(port.name)}: int8_t, {'x'.join(map(str, port.shape))} */\n"
+        f"/* {comment_text(port.name)}: {kind}, {'x'.join(map(str, port.shape))} */\n"
         f"#define {macro}_OFFSET {port.offset}\n"
         f"#define {macro}_BYTES {port.size}\n"
-        f"#define {macro}_SCALE {port.scale:.9e}f\n"
-        f"#define {macro}_ZERO_POINT ({port.zero_point})\n"
-        f"static inline int8_t* {words['c']}_{label.lower()}(void* arena) {{\n"
-        f"  return (int8_t*)arena + {macro}_OFFSET;\n"
+        f"{scale}"
+        f"static inline {kind}* {words['c']}_{label.lower()}(void* arena) {{\n"
+        f"  return ({kind}*)(void*)((uint8_t*)arena + {macro}_OFFSET);\n"
         "}\n"
     )
+
+
+def _smaller(network: Network) -> str:
+    """What leaves out the kernels of types that the network has not, as a line of a comment."""
+    used = {tensor.type for call in network.calls for tensor in decode(call.program).tensors}
+    flags = [flag for kind, flag in _WITHOUT.items() if kind not in used]
+    return f" * For a smaller one, with {' '.join(flags)} in all of them.\n" if flags else ""
 
 
 def _source(network: Network, words: dict[str, str]) -> str:
@@ -114,7 +136,7 @@ _HEADER = """\
 /* {name}, made by arenafit: a whole network, without an interpreter.
  *
  * Compile {c}.c with kernels/core/src/segment*.c and row_*.c, and -I kernels/core/include.
- * It uses no heap and no globals, needs a few hundred bytes of stack, and holds {programs} bytes of
+{smaller} * It uses no heap and no globals, needs a few hundred bytes of stack, and holds {programs} bytes of
  * constants.
  *
  *   static _Alignas(ARENAFIT_PROGRAM_ALIGNMENT) uint8_t arena[{upper}_ARENA_BYTES];
@@ -124,7 +146,7 @@ _HEADER = """\
  *   {c}_run(arena)
  *   read the outputs out of the arena
  *
- * A real number is SCALE * (int8 - ZERO_POINT). Bytes are those that TFLM computes.
+ * A real number is SCALE * (value - ZERO_POINT), of what is no float. Bytes are those that TFLM computes.
  */
 #ifndef ARENAFIT_EXPORT_{upper}_H_
 #define ARENAFIT_EXPORT_{upper}_H_

@@ -17,6 +17,7 @@ from arenafit.partial.cost import Costs, Step
 from arenafit.partial.encoding import decode
 from arenafit.partial.program import Place
 from arenafit.partial.rewrite import run
+from arenafit.partial.roles import TYPES
 from arenafit.partial.search import best_cut
 from arenafit.passes import copy_model, run_passes
 
@@ -27,14 +28,18 @@ _NEVER: Bytes = 1 << 40  # the cost of what cannot be exported; every segment co
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input or output of the network: int8, `size` bytes at `offset` of the arena."""
+    """An input or output of the network: `size` bytes at `offset` of the arena.
+
+    Floats have no scale and no zero point.
+    """
 
     name: str
+    dtype: DType
     shape: tuple[int, ...]
     offset: Bytes
     size: Bytes
-    scale: float
-    zero_point: int
+    scale: float | None
+    zero_point: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,8 @@ def make_network(model: Model) -> Network:
         model: its main subgraph is what runs; left as it is.
 
     Raises:
-        ModelError: an operator can be in no segment, or an input or output is not of int8.
+        ModelError: an operator can be in no segment, or an input or output is of a type that
+            segments do not have.
     """
     copy = copy_model(model)
     graph = copy.main
@@ -128,8 +134,7 @@ def _call(
         raise ModelError("a segment has no program, or one for other tensors")
     program = decode(data)
     sizes = {
-        (tensor.place, tensor.offset): tensor.rows * tensor.width * tensor.channels
-        for tensor in program.tensors
+        (tensor.place, tensor.offset): tensor.rows * tensor.row_bytes for tensor in program.tensors
     }
     found: dict[Place, tuple[Bytes, ...]] = {}
     for place, tensors in ((Place.INPUT, op.inputs[:-1]), (Place.OUTPUT, op.outputs)):
@@ -148,15 +153,23 @@ def _offset(tensor: Tensor | None, offsets: dict[Tensor, Bytes]) -> Bytes:
 
 
 def _port(tensor: Tensor, offsets: dict[Tensor, Bytes]) -> Port:
-    quantization = tensor.quantization
-    if (
-        tensor.dtype is not DType.INT8
-        or quantization is None
-        or not len(quantization.scales) == len(quantization.zero_points) == 1
-        or not math.isfinite(quantization.scales[0])
-    ):
-        raise ModelError("is not int8 with one scale and zero point", f"tensor {tensor.name!r}")
+    if tensor.dtype not in TYPES:
+        raise ModelError(f"is of type {tensor.dtype.name}", f"tensor {tensor.name!r}")
+    scale, zero_point = _quantization(tensor)
     return Port(
-        tensor.name or "", tensor.shape, _offset(tensor, offsets), tensor.nbytes,
-        quantization.scales[0], quantization.zero_points[0],
+        tensor.name or "", tensor.dtype, tensor.shape, _offset(tensor, offsets), tensor.nbytes,
+        scale, zero_point,
     )  # fmt: skip
+
+
+def _quantization(tensor: Tensor) -> tuple[float, int] | tuple[None, None]:
+    if tensor.dtype is DType.FLOAT32:
+        return None, None
+    found = tensor.quantization
+    if (
+        found is None
+        or not len(found.scales) == len(found.zero_points) == 1
+        or not math.isfinite(found.scales[0])
+    ):
+        raise ModelError("has not one scale and one zero point", f"tensor {tensor.name!r}")
+    return found.scales[0], found.zero_points[0]

@@ -27,6 +27,8 @@ from arenafit.partial.program import (
     Program,
     ProgramOperator,
     ProgramTensor,
+    Quantize,
+    Rescale,
     Resize,
     Softmax,
     Table,
@@ -48,6 +50,8 @@ _CONCATENATION = struct.Struct("<I")
 _PAD = struct.Struct("<3Hh")
 _RESIZE = struct.Struct("<2I")
 _SOFTMAX = struct.Struct("<3i")
+_QUANTIZE = struct.Struct("<fi")
+_RESCALE = struct.Struct("<4i")
 _TABLE = 256  # bytes
 
 
@@ -158,6 +162,10 @@ def _write_parameters(out: _Layout, parameters: Parameters) -> int:
             return out.append(_RESIZE.pack(*where))
         case Softmax(multiplier, left_shift, diff_min):
             return out.append(_SOFTMAX.pack(multiplier, left_shift, diff_min))
+        case Quantize(scale, zero_point):
+            return out.append(_QUANTIZE.pack(scale, zero_point))
+        case Rescale(input_offset, multiplier, shift, output_offset):
+            return out.append(_RESCALE.pack(input_offset, multiplier, shift, output_offset))
 
 
 def _write_conv(out: _Layout, conv: Conv) -> int:
@@ -267,6 +275,10 @@ def _read_parameters(
             )
         case Kind.SOFTMAX:
             return Softmax(*_SOFTMAX.unpack_from(data, at))
+        case Kind.QUANTIZE | Kind.DEQUANTIZE:
+            return Quantize(*_QUANTIZE.unpack_from(data, at))
+        case Kind.REQUANTIZE:
+            return Rescale(*_RESCALE.unpack_from(data, at))
         case _:
             fields = _POOL.unpack_from(data, at)
             return Pool(Window.of(fields[:8]), fields[8:10])

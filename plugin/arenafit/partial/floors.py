@@ -82,7 +82,7 @@ def _readings(role: Role | None) -> list[_Reading]:
         if role.kind == "RESHAPE" or shape is None or role.shape is None:
             found.append(_Reading(tensor, (_ALL,), 0))  # its rows may be others
             continue
-        rows, row_bytes = shape[0], shape[1] * shape[2]
+        rows, row_bytes = shape[0], shape[1] * shape[2] * tensor.dtype.bits // 8
         seen = Window(rows) if window is None else window
         taps = [seen.taps(step) for step in range(rows if role.reduces else role.shape[0])]
         last, highest = [], 0

@@ -39,12 +39,14 @@ from arenafit.partial.program import (
     Program,
     ProgramOperator,
     ProgramTensor,
+    Quantize,
+    Rescale,
     Resize,
     Softmax,
     Table,
     Window,
 )
-from arenafit.partial.roles import Role, operand_shape
+from arenafit.partial.roles import TYPES, Role, operand_shape
 from arenafit.partial.segment import Segment
 from arenafit.partial.tables import table_of
 
@@ -106,8 +108,10 @@ def _tensors(segment: Segment) -> list[ProgramTensor]:
         else:
             place, offset = Place.WORKSPACE, segment.workspace.rings[i]
             ring = segment.simulation.rings[i]
-        producer = producers.get(i, NO_OPERATOR)
-        tensors.append(ProgramTensor(place, offset, rows, ring, width, channels, producer))
+        producer, kind = producers.get(i, NO_OPERATOR), TYPES[segment.tensors[i].dtype]
+        tensors.append(
+            ProgramTensor(place, offset, rows, ring, width, channels, producer, type=kind)
+        )
     return tensors
 
 
@@ -304,6 +308,23 @@ def _softmax(op: Operator, role: Role) -> Parameters | None:
     return Softmax(multiplier, left_shift, -input_radius(integer_bits, left_shift))
 
 
+def _quantize(op: Operator, role: Role) -> Parameters:
+    """quantize_common.cc and dequantize_common.cc, where floats come or go"""
+    del op
+    quantized = role.output if role.kind == "QUANTIZE" else role.inputs[0]
+    return Quantize(scale_of(quantized), zero_of(quantized))
+
+
+def _requantize(op: Operator, role: Role) -> Parameters | None:
+    """quantize_common.cc between integers"""
+    del op
+    source, target = role.inputs[0], role.output
+    multiplier, shift = quantize_multiplier(scale_of(source) / scale_of(target))
+    if shift > _MAX_SHIFT:
+        return None
+    return Rescale(-zero_of(source), multiplier, shift, zero_of(target))
+
+
 _ARITHMETIC = frozenset({"ADD", "SUB", "MUL"})
 
 _PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
@@ -323,4 +344,7 @@ _PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
     "TABLE": _table,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
+    "QUANTIZE": _quantize,
+    "DEQUANTIZE": _quantize,
+    "REQUANTIZE": _requantize,
 }

@@ -28,6 +28,8 @@ __all__ = [
     "Program",
     "ProgramOperator",
     "ProgramTensor",
+    "Quantize",
+    "Rescale",
     "Resize",
     "Softmax",
     "Table",
@@ -60,18 +62,33 @@ class Kind(enum.IntEnum):
     TABLE = 14
     RESIZE_NEAREST_NEIGHBOR = 15
     SOFTMAX = 16
+    QUANTIZE = 17
+    DEQUANTIZE = 18
+    REQUANTIZE = 19
 
 
 class TensorType(enum.IntEnum):
-    """arenafit_tensor_type; those that kernels have."""
+    """arenafit_tensor_type."""
 
     S8 = 0
+    S16 = 1
+    F32 = 2
     S32 = 3  # sums of a convolution that goes on
+    U8 = 4
 
     @property
     def size(self) -> Bytes:
         """Of an element."""
-        return 4 if self is TensorType.S32 else 1
+        return _SIZES[self]
+
+
+_SIZES = {
+    TensorType.S8: 1,
+    TensorType.S16: 2,
+    TensorType.F32: 4,
+    TensorType.S32: 4,
+    TensorType.U8: 1,
+}
 
 
 class Place(enum.IntEnum):
@@ -213,7 +230,28 @@ class Softmax:
     diff_min: int
 
 
-Parameters = Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax
+@dataclass(frozen=True, slots=True)
+class Quantize:
+    """arenafit_quantize: QUANTIZE from float, and DEQUANTIZE; the scale is a float."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """arenafit_rescale: REQUANTIZE."""
+
+    input_offset: int
+    multiplier: int
+    shift: int
+    output_offset: int
+
+
+Parameters = (
+    Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax | Quantize
+    | Rescale
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,30 +2,37 @@
 
 A tensor is seen as (rows, columns, channels): NHWC with one image, or one row of one pixel
 where it has another rank. What is not described here stays a builtin operator between
-segments. All of it is int8, each activation quantised as a whole.
+segments. Integers are quantised as a whole, each activation by itself.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import integers, spatial_image
 from arenafit.memory.access.window import Axis
+from arenafit.partial.program import TensorType
 from arenafit.partial.rows import Window
 from arenafit.passes.rewrite import zero_point
 
-__all__ = ["UNARY", "Role", "Shape", "flat", "operand_shape", "role"]
+__all__ = ["TYPES", "UNARY", "Role", "Shape", "flat", "operand_shape", "role"]
 
 Shape = tuple[int, int, int]
 """Rows, columns, channels."""
 
-UNARY = frozenset(
-    {"RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE"}
-)  # fmt: skip
-"""Operators that map each int8 value to an int8 value: tables of 256."""
+TYPES = {
+    DType.INT8: TensorType.S8,
+    DType.UINT8: TensorType.U8,
+    DType.INT16: TensorType.S16,
+    DType.FLOAT32: TensorType.F32,
+}
+"""Types of activations that segments can have."""
+
+UNARY = frozenset({"RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE"})
+"""Operators that map each byte to a byte: tables of 256."""
 
 MAX_TAPS = 32  # ARENAFIT_MAX_TAPS, program.h
 MAX_OPERANDS = 16  # ARENAFIT_MAX_OPERANDS
@@ -64,23 +71,42 @@ def role(op: Operator) -> Role | None:
     describe = _ROLES.get(op.name)
     if describe is None or len(op.outputs) != 1 or not op.inputs:
         return None
-    if not all(_plain(t) for t in (*op.activations(), *op.outputs)):
+    tensors = (*op.activations(), *op.outputs)
+    if not all(_plain(t) for t in tensors):
+        return None
+    types = {t.dtype for t in tensors}
+    if op.name not in _CONVERTING and not types <= _CALCULATING:
         return None
     return describe(op)
 
 
+_CONVERTING = frozenset({"QUANTIZE", "DEQUANTIZE"})  # from one type to another
+_CALCULATING = frozenset({DType.INT8})
+
+_ZERO_POINTS = {
+    DType.INT8: range(-128, 128),
+    DType.UINT8: range(256),
+    DType.INT16: range(1),
+}
+
+
 def _plain(tensor: Tensor) -> bool:
-    """An int8 activation of one image, quantised as a whole."""
-    if tensor.dtype is not DType.INT8 or tensor.is_variable or zero_point(tensor) is None:
+    """An activation of one image, quantised as a whole unless it is float."""
+    if tensor.dtype not in TYPES or tensor.is_variable or not 1 <= tensor.elements < 1 << 24:
         return False
+    if tensor.dtype in _ZERO_POINTS and not _is_quantized(tensor):
+        return False
+    return len(tensor.shape) != 4 or (tensor.shape[0] == 1 and tensor.shape[1] <= _MAX_ROWS)
+
+
+def _is_quantized(tensor: Tensor) -> bool:
     quantization = tensor.quantization
-    if quantization is None or not 0 < quantization.scales[0] < math.inf:
+    if zero_point(tensor) is None or quantization is None:
         return False
-    if not -128 <= quantization.zero_points[0] <= 127 or tensor.elements < 1:
-        return False
-    if len(tensor.shape) == 4 and (tensor.shape[0] != 1 or tensor.shape[1] > _MAX_ROWS):
-        return False
-    return tensor.elements < 1 << 26
+    return (
+        0 < quantization.scales[0] < math.inf
+        and quantization.zero_points[0] in _ZERO_POINTS[tensor.dtype]
+    )
 
 
 def _source(op: Operator) -> Tensor | None:
@@ -259,6 +285,30 @@ def _unary(op: Operator) -> Role | None:
     return _table(source, target)
 
 
+_CONVERSIONS = {
+    ("QUANTIZE", DType.INT8, DType.INT8): "TABLE",
+    ("QUANTIZE", DType.INT8, DType.UINT8): "TABLE",
+    ("QUANTIZE", DType.UINT8, DType.INT8): "TABLE",
+    ("QUANTIZE", DType.FLOAT32, DType.INT8): "QUANTIZE",
+    ("QUANTIZE", DType.FLOAT32, DType.INT16): "QUANTIZE",
+    ("QUANTIZE", DType.INT16, DType.INT8): "REQUANTIZE",
+    ("QUANTIZE", DType.INT16, DType.INT16): "REQUANTIZE",
+    ("QUANTIZE", DType.INT8, DType.INT16): "REQUANTIZE",
+    ("DEQUANTIZE", DType.INT8, DType.FLOAT32): "DEQUANTIZE",
+    ("DEQUANTIZE", DType.UINT8, DType.FLOAT32): "DEQUANTIZE",
+    ("DEQUANTIZE", DType.INT16, DType.FLOAT32): "DEQUANTIZE",
+}
+"""What TFLM's kernels convert, and what that is in a program."""
+
+
+def _conversion(op: Operator) -> Role | None:
+    source, target = _source(op), op.outputs[0]
+    if source is None or len(op.inputs) != 1 or source.shape != target.shape:
+        return None
+    kind = _CONVERSIONS.get((op.name, source.dtype, target.dtype))
+    return None if kind is None else replace(_table(source, target), kind=kind)
+
+
 def _concatenation(op: Operator) -> Role | None:
     """Of images, along any axis of theirs; all quantised alike, as the kernel wants."""
     target, sources = op.outputs[0], list(op.activations())
@@ -376,4 +426,5 @@ _ROLES: dict[str, Callable[[Operator], Role | None]] = {
     "STRIDED_SLICE": _strided_slice,
     **dict.fromkeys(sorted(_BINARY), _binary),
     **dict.fromkeys(sorted(UNARY), _unary),
+    **dict.fromkeys(sorted(_CONVERTING), _conversion),
 }

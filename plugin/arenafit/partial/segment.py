@@ -194,7 +194,7 @@ def _assemble(
         if name in index:
             index[tensor] = index[name]
     graph = RowGraph(
-        tuple(RowTensor(h, w * c, t in whole) for t, (h, w, c) in shapes.items()),
+        tuple(RowTensor(h, w * c * t.dtype.bits // 8, t in whole) for t, (h, w, c) in shapes.items()),
         tuple(_row_operator(role, index, shapes[root.get(role.output, role.output)],
                             shapes[root.get(role.inputs[0], role.inputs[0])])
               for _, role in working),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from arenafit.graph.model import Operator
+from arenafit.graph.model import DType, Operator
 from arenafit.partial.arithmetic import (
     INT32_MAX,
     divide_by_power,
@@ -38,16 +38,20 @@ _C48_17, _C32_17 = 1515870810, -1010580540  # 48/17 and -32/17, two integer bits
 
 
 def table_of(op: Operator) -> bytes | None:
-    """256 int8 values, by the input's bits as an unsigned byte; None where TFLM refuses `op`.
+    """256 values of the output, by the input's bits as an unsigned byte; None where TFLM refuses `op`.
 
     Args:
-        op: a unary operator from int8 to int8, of `arenafit.partial.roles.UNARY`.
+        op: a unary operator between bytes, of `arenafit.partial.roles.UNARY`; QUANTIZE may read
+            or write unsigned ones.
     """
     function = _FUNCTIONS[op.name](op)
     if function is None:
         return None
-    values = (function(byte - 256 if byte > 127 else byte) for byte in range(256))
-    return bytes(max(-128, min(127, value)) & 0xFF for value in values)
+    source, target = op.inputs[0], op.outputs[0]
+    signed = source is not None and source.dtype is DType.INT8
+    low = -128 if target.dtype is DType.INT8 else 0
+    values = (function(byte - 256 if signed and byte > 127 else byte) for byte in range(256))
+    return bytes(max(low, min(low + 255, value)) & 0xFF for value in values)
 
 
 def _zeros(op: Operator) -> tuple[int, int]:

@@ -4,8 +4,8 @@
  * which tensors and operators there are, and has all that the operators need: geometry,
  * multipliers, biases, weights. It is one constant tensor of a model, little-endian, used in place
  * (from flash), at an address that is a multiple of 4, better of ARENAFIT_PROGRAM_ALIGNMENT. All
- * offsets in it are bytes from its start, so it may be anywhere. plugin/arenafit/partial/encoding.py
- * writes it.
+ * offsets in it are bytes from its start, so it may be anywhere.
+ * plugin/arenafit/partial/encoding.py writes it.
  *
  *   arenafit_program                     32 bytes, the header
  *   arenafit_tensor[tensors]             16 bytes each
@@ -113,9 +113,10 @@ typedef struct {
 
 typedef enum {
   ARENAFIT_TENSOR_S8 = 0,
-  ARENAFIT_TENSOR_S16 = 1, /* not in version 1's kernels yet */
-  ARENAFIT_TENSOR_F32 = 2, /* not in version 1's kernels yet */
-  ARENAFIT_TENSOR_S32 = 3  /* sums of a convolution that goes on, see arenafit_conv */
+  ARENAFIT_TENSOR_S16 = 1, /* unless a build has ARENAFIT_NO_S16 */
+  ARENAFIT_TENSOR_F32 = 2, /* unless a build has ARENAFIT_NO_F32 */
+  ARENAFIT_TENSOR_S32 = 3, /* sums of a convolution that goes on, see arenafit_conv */
+  ARENAFIT_TENSOR_U8 = 4   /* what TABLE and DEQUANTIZE read, and TABLE makes */
 } arenafit_tensor_type;
 
 typedef enum {
@@ -126,7 +127,7 @@ typedef enum {
 } arenafit_place;
 
 typedef struct {
-  uint32_t offset;   /* bytes, or a number: see above; of S32 in the workspace a multiple of 4 */
+  uint32_t offset;   /* bytes, a multiple of an element's, or a number: see above */
   uint16_t rows;     /* >= 1, as the next three */
   uint16_t ring;     /* rows that there is memory for, <= rows */
   uint16_t width;    /* pixels of a row */
@@ -137,7 +138,7 @@ typedef struct {
 } arenafit_tensor;
 
 /* Kinds of operators, with the parameters and the operands that each has. Tensors are S8 where
- * nothing else is said; X is an operand, Y the output. */
+ * nothing else is said; "any" is one and the same type but S32. X is an operand, Y the output. */
 typedef enum {
   ARENAFIT_CONV_2D = 1,             /* arenafit_conv; X, or X and sums */
   ARENAFIT_DEPTHWISE_CONV_2D = 2,   /* arenafit_conv; X; Y has a multiple of X's channels */
@@ -150,12 +151,15 @@ typedef enum {
   ARENAFIT_ADD = 9,                 /* arenafit_arithmetic; two X, each of Y's dimensions or */
   ARENAFIT_SUB = 10,                /*   repeated: its rows, width or channels may be 1 */
   ARENAFIT_MUL = 11,
-  ARENAFIT_CONCATENATION = 12, /* arenafit_concatenation; 1 to ARENAFIT_MAX_OPERANDS X */
-  ARENAFIT_PAD = 13,           /* arenafit_pad; X */
+  ARENAFIT_CONCATENATION = 12, /* arenafit_concatenation; 1 to ARENAFIT_MAX_OPERANDS X; any */
+  ARENAFIT_PAD = 13,           /* arenafit_pad; X; any */
   ARENAFIT_TABLE = 14,         /* the parameters are int8_t[256]: y = table[(uint8_t)x]; X. Every
-                                  function of a byte: RELU, LOGISTIC, QUANTIZE, ... */
-  ARENAFIT_RESIZE_NEAREST_NEIGHBOR = 15, /* arenafit_resize; X */
-  ARENAFIT_SOFTMAX = 16                  /* arenafit_softmax, over the channels; X */
+                                  function of a byte: RELU, LOGISTIC, QUANTIZE, ...; S8 or U8 */
+  ARENAFIT_RESIZE_NEAREST_NEIGHBOR = 15, /* arenafit_resize; X; any */
+  ARENAFIT_SOFTMAX = 16,                 /* arenafit_softmax, over the channels; X */
+  ARENAFIT_QUANTIZE = 17,                /* arenafit_quantize; X of F32; Y of S8 or S16 */
+  ARENAFIT_DEQUANTIZE = 18,              /* arenafit_quantize; X of S8, U8 or S16; Y of F32 */
+  ARENAFIT_REQUANTIZE = 19               /* arenafit_rescale; X and Y of S8 or S16, one of S16 */
 } arenafit_kind;
 
 typedef struct {
@@ -255,7 +259,7 @@ typedef struct {
   uint32_t axis; /* 0: rows, 1: columns, 2: channels */
 } arenafit_concatenation;
 
-/* Before the image; what is behind it follows from Y's extents. */
+/* Before the image; what is behind it follows from Y's extents. The value is 0 but for bytes. */
 typedef struct {
   uint16_t rows, columns, channels;
   int16_t value;
@@ -274,6 +278,21 @@ typedef struct {
   int32_t left_shift;
   int32_t diff_min;
 } arenafit_softmax;
+
+/* QUANTIZE: y = x / scale to the nearest, halves away from 0, plus the zero point, clamped to Y's
+ * type; of what is no number the zero point. DEQUANTIZE: y = scale * (x - zero_point). */
+typedef struct {
+  float scale; /* above 0, finite */
+  int32_t zero_point;
+} arenafit_quantize;
+
+/* y = requantize(x + input_offset, multiplier, shift) + output_offset, clamped to Y's type. */
+typedef struct {
+  int32_t input_offset; /* minus the zero point of X */
+  int32_t multiplier;
+  int32_t shift;
+  int32_t output_offset;
+} arenafit_rescale;
 
 #ifdef __cplusplus
 }

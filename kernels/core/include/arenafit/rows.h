@@ -73,12 +73,34 @@ void arenafit_mul_row_s8(const arenafit_arithmetic* params, const arenafit_tenso
 void arenafit_interleave_row(const void* row, int32_t count, int32_t bytes, int32_t stride,
                              void* out);
 
-/* row   NULL for a row above or below the image */
-void arenafit_pad_row_s8(const arenafit_pad* params, const arenafit_tensor* input,
-                         const int8_t* row, const arenafit_tensor* output, int8_t* out);
+/* Of any type.
+ * row   NULL for a row above or below the image */
+void arenafit_pad_row(const arenafit_pad* params, const arenafit_tensor* input, const void* row,
+                      const arenafit_tensor* output, void* out);
 
 /* `out` may be `row`. */
 void arenafit_table_row_s8(const int8_t* table, const int8_t* row, int32_t count, int8_t* out);
+
+/* From float, to the nearest with halves away from 0, clamped to the type. What TFLM leaves to the
+ * CPU is as Cortex-M's conversion has it: no number is 0. */
+void arenafit_quantize_row_f32_s8(const arenafit_quantize* params, const float* row, int32_t count,
+                                  int8_t* out);
+void arenafit_quantize_row_f32_s16(const arenafit_quantize* params, const float* row, int32_t count,
+                                   int16_t* out);
+void arenafit_dequantize_row_s8_f32(const arenafit_quantize* params, const int8_t* row,
+                                    int32_t count, float* out);
+void arenafit_dequantize_row_u8_f32(const arenafit_quantize* params, const uint8_t* row,
+                                    int32_t count, float* out);
+void arenafit_dequantize_row_s16_f32(const arenafit_quantize* params, const int16_t* row,
+                                     int32_t count, float* out);
+
+/* Between integers; `out` of the last may be `row`. From int8_t to int8_t is a table. */
+void arenafit_requantize_row_s8_s16(const arenafit_rescale* params, const int8_t* row,
+                                    int32_t count, int16_t* out);
+void arenafit_requantize_row_s16_s8(const arenafit_rescale* params, const int16_t* row,
+                                    int32_t count, int8_t* out);
+void arenafit_requantize_row_s16(const arenafit_rescale* params, const int16_t* row, int32_t count,
+                                 int16_t* out);
 
 /* `out` may be `row`. */
 void arenafit_softmax_row_s8(const arenafit_softmax* params, const arenafit_tensor* tensor,

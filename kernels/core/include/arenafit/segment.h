@@ -25,13 +25,14 @@ typedef enum {
   ARENAFIT_SEGMENT_FORMAT,     /* not a program of this version, or not aligned */
   ARENAFIT_SEGMENT_SIZE,       /* not as long as it says */
   ARENAFIT_SEGMENT_CHECKSUM,   /* damaged */
-  ARENAFIT_SEGMENT_TENSOR,     /* a tensor is empty, out of bounds or of no known type */
+  ARENAFIT_SEGMENT_TENSOR,     /* a tensor is empty, out of bounds or of a type not built in */
   ARENAFIT_SEGMENT_OPERATOR,   /* an operator is unknown, or has operands that it cannot have */
   ARENAFIT_SEGMENT_SHAPE,      /* the tensors of an operator do not go together */
   ARENAFIT_SEGMENT_PARAMETERS, /* the parameters of an operator are out of bounds or range */
   ARENAFIT_SEGMENT_GOAL,       /* a goal cannot be reached, or an output is not */
   ARENAFIT_SEGMENT_RING,       /* a row is lost before it is read for the last time */
-  ARENAFIT_SEGMENT_OVERLAP     /* an output may be nearer to an input than is safe */
+  ARENAFIT_SEGMENT_OVERLAP,    /* an output may be nearer to an input than is safe */
+  ARENAFIT_SEGMENT_ALIGNMENT   /* a tensor's address is no multiple of its elements' size */
 } arenafit_segment_status;
 
 /* A few words for people; never NULL. */
@@ -67,8 +68,12 @@ static inline size_t arenafit_segment_get_buffer_size(const arenafit_program* pr
 size_t arenafit_segment_input_size(const arenafit_program* program, uint32_t index);
 size_t arenafit_segment_output_size(const arenafit_program* program, uint32_t index);
 
-/* Whether all outputs are disjoint from each other and from all inputs, or as far from these as the
- * checked and rehearsed program asks for. */
+/* arenafit_tensor_type of an input or output of a checked program. */
+uint32_t arenafit_segment_input_type(const arenafit_program* program, uint32_t index);
+uint32_t arenafit_segment_output_type(const arenafit_program* program, uint32_t index);
+
+/* Whether all tensors are aligned as their elements are, and all outputs disjoint from each other
+ * and from all inputs, or as far from these as the checked and rehearsed program asks for. */
 arenafit_segment_status arenafit_segment_check_overlap(const arenafit_program* program,
                                                        const void* const* inputs,
                                                        void* const* outputs);
