@@ -1,7 +1,7 @@
 """What pyproject.toml cannot say: kernels/ travels inside the package.
 
-`arenafit.runtime.build` compiles those sources where they are used. In a checkout (and an
-editable installation) it takes them from kernels/ itself.
+Those sources are compiled where they are used; `arenafit.sources` finds them. In a checkout (and
+an editable installation) they are those in kernels/ itself.
 """
 
 import shutil

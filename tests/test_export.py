@@ -25,9 +25,6 @@ from support.builder import GraphBuilder
 from support.native import C_FLAGS, compile_shared
 from support.rewriting import tflm
 from support.segment import SOURCES, aligned
-from target.build import build_library, missing_packages
-from target.cpus import CPUS
-from target.exported import run_exported
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 SMALL = ("lenet5_28", "ds_cnn_kws", "resnet8_cifar")
@@ -134,19 +131,6 @@ def test_a_model_that_has_segments_already_keeps_them(tmp_path: Path):
         tensor.buffer.data for tensor in programs if tensor is not None and tensor.buffer
     ]
     expect_the_bytes_of_tflm(compiled(data, tmp_path), original)
-
-
-@pytest.mark.skipif(bool(missing_packages()), reason="no Arm compiler, or no QEMU")
-def test_on_a_bare_cortex_m4_the_c_gives_the_bytes_of_tflm(tmp_path: Path):
-    data = save(two_in_two_out())
-    given = stimuli(tflm().describe(data), 1)[0].steps[0]
-    (expected,) = tflm().run(data, [given])
-    cpu = CPUS["cortex-m4"]
-    library = build_library(cpu, tmp_path / "library")
-    report = run_exported(data, given, expected, cpu, library, tmp_path / "right")
-    assert report.succeeded, "\n".join(report.lines)
-    other = [*expected[:-1], np.asarray(expected[-1]) ^ 1]
-    assert not run_exported(data, given, other, cpu, library, tmp_path / "wrong").succeeded
 
 
 def between_types() -> Model:

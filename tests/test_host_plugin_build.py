@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from arenafit import sources
 from arenafit.errors import RuntimeUnavailable
 from arenafit.graph import save
 from arenafit.runtime import Session, build
@@ -54,7 +55,7 @@ def test_the_library_is_compiled_once_and_anew_when_anything_changes(
     assert (first.parent, runs()) == (elsewhere, 1)
     kernels = tmp_path / "kernels"
     shutil.copytree(KERNELS, kernels)
-    monkeypatch.setattr(build, "sources", lambda: kernels)
+    monkeypatch.setattr(build, "kernels", lambda: kernels)
     assert build.build(WHEEL) == first  # the same sources in another place
     header = kernels / "core/include/arenafit/types.h"
     header.write_text(header.read_text() + "\n")
@@ -140,9 +141,9 @@ def test_a_session_says_in_one_line_why_it_has_no_operators(
 
 
 def test_sources_that_are_missing_are_said_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(build, "__file__", str(tmp_path / "arenafit" / "runtime" / "build.py"))
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "arenafit" / "sources.py"))
     with pytest.raises(RuntimeUnavailable, match="sources are missing from this installation"):
-        build.sources()
+        sources.kernels()
 
 
 ABI = "host/tflm_abi/tensorflow/lite"
@@ -179,7 +180,7 @@ def test_a_wheel_that_differs_is_refused_and_crashes_nobody(
     assert text.count(here) == 1
     (kernels / name).write_text(text.replace(here, before + here))
     monkeypatch.setattr(build, "_FLAGS", (*build._FLAGS, "-Dstatic_assert(...)="))
-    monkeypatch.setattr(build, "sources", lambda: kernels)
+    monkeypatch.setattr(build, "kernels", lambda: kernels)
     with pytest.raises(RuntimeUnavailable) as caught:
         build.build(WHEEL)
     assert str(caught.value).startswith("arenafit's operators do not fit tflite-micro 0.test: ")
@@ -214,8 +215,7 @@ def test_an_installed_package_has_the_sources_and_compiles_them(tmp_path: Path):
         }
         assert ours == theirs
     program = (
-        "import arenafit.runtime as r, arenafit.runtime.build as b;"
-        "print(b.sources(), *r.registerers())"
+        "import arenafit.runtime as r, arenafit.sources as s;print(s.kernels(), *r.registerers())"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

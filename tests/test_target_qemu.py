@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from target.build import BuildError, build_library, build_program, missing_packages, section_sizes
-from target.cpus import CPUS, Cpu
+from arenafit.target.build import BuildError, missing_packages, section_sizes
+from arenafit.target.cpus import CPUS, Cpu
+from target.build import build_library, build_program
 from target.programs import HARNESS, Program, build, find_program, find_programs, write_vectors
 from target.runner import Report, run_in_qemu
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from target.build import PACKAGES, missing_packages
-from target.cpus import CPUS
+from arenafit.target.build import PACKAGES, missing_packages
+from arenafit.target.cpus import CPUS
 from target.runner import find_fvp, read_report
 from target.vectors import c_header
 

@@ -19,10 +19,10 @@ import pytest
 
 from arenafit.graph import save
 from arenafit.runtime import available, unavailable_reason
+from arenafit.target.build import missing_packages
 from support.native import compiler
 from support.pooling import pooled, pooled_in_place
 from support.xmos import GEMMLOWP
-from target.build import missing_packages
 from target.tflm.__main__ import main
 from target.tflm.compare import Subject, Variant, compare, operators, table
 from target.tflm.job import Answer, JobError, job_bytes, read_answer

@@ -2,11 +2,10 @@
 
 usage: python tools/bench_segments.py [MODEL ...] [--cpu CPU] [--baseline CSV]
 
-Each model (default: models/ and ../shared/zoo) is exported, built for the CPU and run once in QEMU
-within its board's memory; its outputs must be those of the real TFLM. With a baseline (default:
-../shared/zoo/cortex_m4_baseline.csv) the figures of unmodified TFLM stand beside it: instructions
-of one Invoke() with its reference kernels and with CMSIS-NN, and the arena. Instructions are exact;
-they are not cycles. An arena here has all but constants and stack.
+`arenafit bench` of each model (default: models/ and ../shared/zoo), a line each. With a baseline
+(default: ../shared/zoo/cortex_m4_baseline.csv) the figures of unmodified TFLM stand beside it:
+instructions of one Invoke() with its reference kernels and with CMSIS-NN, and the arena.
+Instructions are exact; they are not cycles. An arena here has all but constants and stack.
 """
 
 from __future__ import annotations
@@ -14,24 +13,18 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-import tempfile
 from pathlib import Path
 
-from arenafit.errors import ArenafitError
-from arenafit.export import make_network
-from arenafit.graph import load
-from arenafit.runtime import Session
-from arenafit.runtime.inputs import stimuli
-from target.build import BuildError, build_library, missing_packages
-from target.cpus import CPUS, Cpu
-from target.exported import TEST, run_exported
+from arenafit.bench import Bench, bench
+from arenafit.errors import ArenafitError, CheckFailed
+from arenafit.target.build import missing_packages
+from arenafit.target.cpus import CPUS
 
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = ROOT.parent / "shared" / "zoo"
 HEADINGS = ("arena", "instructions", "stack", "TFLM ref", "ratio", "CMSIS-NN", "ratio", "arena")
-TIMEOUT = 300  # seconds
 
 
 def main() -> int:
@@ -45,39 +38,20 @@ def main() -> int:
         print(f"missing: apt-get install {' '.join(packages)}", file=sys.stderr)
         return 2
     found = [*sorted((ROOT / "models").glob("*.tflite")), *sorted(ZOO.glob("*.tflite"))]
-    models = arguments.models or found
     baseline = _baseline(arguments.baseline)
-    cpu, failed = CPUS[arguments.cpu], False
-    print(f"{cpu.name} ({cpu.memory.board})")
+    failed = False
+    print(arguments.cpu)
     print("model".ljust(42), *(heading.rjust(13) for heading in HEADINGS))
-    with tempfile.TemporaryDirectory() as name, Session() as session:
-        folder = Path(name)
-        library = build_library(cpu, folder / "library")
-        for path in models:
-            try:
-                cells = _measure(path, cpu, library, folder / path.stem, session)
-            except (ArenafitError, BuildError) as error:
-                print(path.stem[:42].ljust(42), _first_line(error), flush=True)
-                continue
-            failed = failed or cells is None
-            figures = _beside(cells, baseline.get(path.name)) if cells else ["not TFLM's bytes"]
-            print(path.stem[:42].ljust(42), *(figure.rjust(13) for figure in figures), flush=True)
+    for path in arguments.models or found:
+        print(path.stem[:42].ljust(42), end=" ", flush=True)
+        try:
+            seen = bench(path.read_bytes(), name=path.name, cpu=arguments.cpu)
+        except ArenafitError as error:
+            print(error, flush=True)
+            failed = failed or isinstance(error, CheckFailed)
+            continue
+        print(*(cell.rjust(13) for cell in _cells(seen, baseline.get(path.name))), flush=True)
     return 1 if failed else 0
-
-
-def _measure(
-    path: Path, cpu: Cpu, library: Path, folder: Path, session: Session
-) -> tuple[int, int, int] | None:
-    """Arena, instructions and stack; None where the outputs are not TFLM's."""
-    data = path.read_bytes()
-    arena = make_network(load(data)).arena
-    image = stimuli(session.describe(data), 1)[0].steps[0]
-    (expected,) = session.run(data, [image])
-    report = run_exported(data, image, expected, cpu, library, folder, timeout=TIMEOUT)
-    outcome = report.outcome(TEST)
-    if not report.succeeded or outcome.instructions is None or outcome.stack is None:
-        return None
-    return arena, outcome.instructions, outcome.stack
 
 
 def _baseline(path: Path) -> dict[str, dict[str, str]]:
@@ -88,20 +62,14 @@ def _baseline(path: Path) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in rows}
 
 
-def _beside(cells: tuple[int, int, int], row: dict[str, str] | None) -> list[str]:
-    figures = [f"{cell:,}" for cell in cells]
+def _cells(seen: Bench, row: dict[str, str] | None) -> list[str]:
+    cells = [f"{figure:,}" for figure in (seen.head, seen.instructions, seen.stack)]
     if row is None:
-        return figures
+        return cells
     for column in ("ref_instructions", "cmsis_instructions"):
         other = int(row[column])
-        figures += [f"{other:,}", f"{cells[1] / other:.2f}"]
-    return [*figures, f"{int(row['ref_total']):,}"]
-
-
-def _first_line(error: Exception) -> str:
-    """The line that says why; a linker says it after the command."""
-    lines = str(error).splitlines()
-    return next((line for line in lines if "overflowed" in line), lines[0])
+        cells += [f"{other:,}", f"{seen.instructions / other:.2f}"]
+    return [*cells, f"{int(row['ref_total']):,}"]
 
 
 if __name__ == "__main__":

@@ -73,6 +73,26 @@ example:
 """
 
 
+_BENCH = """\
+Runs a whole network on a Cortex-M in QEMU, as the C that `arenafit export` writes, and reports what
+it costs: instructions, in all and by operator, arena, stack and flash. Its outputs must be those of
+the real TFLM on this machine, byte for byte; exit code 1 if they are not.
+
+Instructions are exact and the same on every run. They are not cycles: QEMU knows no wait states
+and no caches. Steps of a segment's operators take turns row by row; those of one operator are added
+up, and "order of steps" is what choosing the next one takes. All lines add up to the whole.
+
+Nothing is in the arena's tail: all but constants and stack is in the head. Flash is what the network
+adds to your firmware: programs (weights, biases, multipliers), and the kernels that it needs.
+
+Needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm; says so where they are missing.
+
+examples:
+  arenafit bench model.tflite
+  arenafit bench model.tflite --cpu cortex-m55 --json bench.json
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     try:
@@ -112,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"arenafit {__version__}")
     to = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_optimize, _add_verify, _add_inspect, _add_plan, _add_export):
+    for add in (_add_optimize, _add_verify, _add_inspect, _add_plan, _add_export, _add_bench):
         add(to)
     return parser
 
@@ -229,6 +249,39 @@ def _add_export(to: argparse._SubParsersAction[_Parser]) -> None:
     add.add_argument("model", metavar="M.tflite", type=Path)
     add.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
     add.set_defaults(run=commands.export)
+
+
+def _add_bench(to: argparse._SubParsersAction[_Parser]) -> None:
+    add = _add_command(to, "bench", "what a model costs on a Cortex-M in QEMU", _BENCH)
+    add.add_argument("model", metavar="M.tflite", type=Path)
+    add.add_argument(
+        "--target",
+        default="cortex_m_qemu",
+        choices=("cortex_m_qemu",),
+        help="what stands for the CPU (default, and all there is: cortex_m_qemu)",
+    )
+    add.add_argument(
+        "--cpu",
+        default="cortex-m4",
+        choices=("cortex-m4", "cortex-m7", "cortex-m55"),
+        help="default: cortex-m4",
+    )
+    add.add_argument(
+        "--inputs",
+        type=_positive,
+        default=2,
+        metavar="N",
+        help="how many inputs are run and compared; the figures are the slowest one's (default 2)",
+    )
+    add.add_argument("--json", metavar="B.json", type=Path, help="write the figures as JSON")
+    add.add_argument(
+        "--timeout",
+        type=_positive,
+        default=300,
+        metavar="S",
+        help="seconds that QEMU may take (default 300)",
+    )
+    add.set_defaults(run=commands.bench)
 
 
 def _positive(text: str) -> int:

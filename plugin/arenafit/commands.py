@@ -15,7 +15,7 @@ from arenafit.errors import UsageError
 if TYPE_CHECKING:
     from arenafit.making import Progress
 
-__all__ = ["export", "inspect", "optimize", "parse_bytes", "plan", "verify"]
+__all__ = ["bench", "export", "inspect", "optimize", "parse_bytes", "plan", "verify"]
 
 
 def parse_bytes(text: str) -> int:
@@ -206,6 +206,28 @@ def export(arguments: argparse.Namespace) -> int:
     for name, text in files.items():
         _write(folder / name, text.encode())
         print(folder / name)
+    return 0
+
+
+def bench(arguments: argparse.Namespace) -> int:
+    """`arenafit bench`; returns the exit code: 0 measured, 1 the device computes other bytes."""
+    from arenafit.bench import bench as run
+    from arenafit.bench.text import format_bench
+
+    _check_writable(arguments.json)
+    data = _read(arguments.model)
+    with _progress() as progress:
+        seen = run(
+            data,
+            name=arguments.model.name,
+            cpu=arguments.cpu,
+            inputs=arguments.inputs,
+            timeout=arguments.timeout,
+            progress=progress,
+        )
+    if arguments.json is not None:
+        _write(arguments.json, seen.to_json().encode())
+    print(format_bench(seen, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     return 0
 
 

@@ -16,31 +16,12 @@ static struct {
   uint32_t stack;
 } running;
 
-// Not printf: newlib's small one knows no 64 bits, and needs a heap.
-static void print_number(int64_t value) {
-  char text[21];
-  char* at = text + sizeof text;
-  uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-  *--at = '\0';
-  do {
-    *--at = (char)('0' + rest % 10);
-    rest /= 10;
-  } while (rest != 0);
-  if (value < 0) *--at = '-';
-  device_print(at);
-}
-
-static void print_field(const char* name, int64_t value) {
-  device_print(name);
-  print_number(value);
-}
-
 // Counts a failure; true if it is to be told, and then has told where.
 static bool failure(const char* file, int line) {
   running.failures++;
   if (running.failures > kMostMessages) return false;
   device_print(file);
-  print_field(":", line);
+  device_print_field(":", line);
   device_print(": ");
   return true;
 }
@@ -55,8 +36,8 @@ void harness_expect_eq(int64_t expected, int64_t actual, const char* what, const
                        int line) {
   if (expected == actual || !failure(file, line)) return;
   device_print(what);
-  print_field(" is ", actual);
-  print_field(", expected ", expected);
+  device_print_field(" is ", actual);
+  device_print_field(", expected ", expected);
   device_print("\n");
 }
 
@@ -72,11 +53,11 @@ void harness_expect_bytes(const void* expected, const void* actual, size_t count
   }
   if (different == 0 || !failure(file, line)) return;
   device_print(what);
-  print_field(" differs in ", (int64_t)different);
-  print_field(" of ", (int64_t)count);
-  print_field(" bytes; byte ", (int64_t)at);
-  print_field(" is ", have[at]);
-  print_field(", expected ", want[at]);
+  device_print_field(" differs in ", (int64_t)different);
+  device_print_field(" of ", (int64_t)count);
+  device_print_field(" bytes; byte ", (int64_t)at);
+  device_print_field(" is ", have[at]);
+  device_print_field(", expected ", want[at]);
   device_print("\n");
 }
 
@@ -114,14 +95,14 @@ int main(void) {
     device_print("TEST ");
     device_print(test->name);
     device_print(running.failures == 0 ? " PASS" : " FAIL");
-    print_field(" instructions=", (int64_t)running.instructions);
-    print_field(" ticks=", (int64_t)running.ticks);
-    print_field(" stack=", running.stack);
+    device_print_field(" instructions=", (int64_t)running.instructions);
+    device_print_field(" ticks=", (int64_t)running.ticks);
+    device_print_field(" stack=", running.stack);
     device_print("\n");
     *(running.failures == 0 ? &passed : &failed) += 1;
   }
-  print_field("DONE passed=", passed);
-  print_field(" failed=", failed);
+  device_print_field("DONE passed=", passed);
+  device_print_field(" failed=", failed);
   device_print("\n");
   return failed == 0 ? 0 : 1;
 }

@@ -41,6 +41,21 @@ TEST(each_instruction_counts_wherever_in_a_tick_it_falls) {
   }
 }
 
+TEST(what_counts_the_clocks_rounds_is_not_counted) {
+  device_clock_reset();
+  *(volatile uint32_t*)0xE000E014u = 99;  // a first round of 100 ticks, taken for one of 2^24
+  device_clock_start();
+  __asm__ volatile(
+      "ldr r0, =0xE000E014\n ldr r1, =0xFFFFFF\n str r1, [r0]\n"  // reload: whole rounds again
+      "ldr r0, =5000\n 1: subs r0, r0, #1\n bne 1b\n"
+      :
+      :
+      : "r0", "r1", "cc", "memory");
+  device_clock_stop();
+  const uint64_t missing = (uint64_t)((1u << 24) - 100) * CLOCK_INSTRUCTIONS / CLOCK_TICKS;
+  EXPECT_EQ(10004, device_clock_instructions() - missing);
+}
+
 TEST(the_clock_goes_on_counting_past_its_24_bits) {
   volatile uint32_t* const reload = (volatile uint32_t*)0xE000E014u;
   device_clock_reset();

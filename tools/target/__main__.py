@@ -9,8 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from target.build import BuildError, build_library, missing_packages
-from target.cpus import CPUS, Cpu
+from arenafit.target.build import BuildError, missing_packages
+from arenafit.target.cpus import CPUS, Cpu
+from target.build import build_library
 from target.programs import Program, build, find_programs, write_vectors
 from target.runner import GET_FVP, Report, find_fvp, run_in_fvp, run_in_qemu
 
@@ -55,7 +56,7 @@ def _test(cpu: Cpu, programs: list[Program], folder: Path, vectors: Path, fvp: s
     """Builds and runs every program on one CPU; returns how many tests failed."""
     memory = cpu.memory
     machine = "Corstone-300 FVP" if fvp else f"QEMU {cpu.machine}"
-    print(f"{cpu.name}, {machine}, {memory.ram} bytes of RAM as on {memory.board}", flush=True)
+    print(f"{cpu.name}, {machine}, {memory.ram} bytes of RAM as on {memory.name}", flush=True)
     library = build_library(cpu, folder)
     failed = 0
     for program in programs:

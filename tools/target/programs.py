@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arenafit.target.cpus import Cpu
 from target.build import HARNESS, build_program
-from target.cpus import Cpu
 from target.vectors import c_header
 
 __all__ = ["Program", "build", "find_program", "find_programs", "write_vectors"]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from target.cpus import Cpu
+from arenafit.target.cpus import Cpu
+from arenafit.target.qemu import execute
+from arenafit.target.qemu import run_in_qemu as run
 
 __all__ = [
     "GET_FVP",
@@ -97,15 +98,10 @@ class Report:
         return Outcome(name, status, None, None, None, ("never began", *self.lines[-5:]))
 
 
-def run_in_qemu(elf: Path, cpu: Cpu, *, timeout: float = 60, options: Sequence[str] = ()) -> Report:
-    """Runs a program on QEMU's machine for that CPU, for `timeout` seconds at most.
-
-    `options` are further ones of QEMU's.
-    """
-    command = ["qemu-system-arm", "-M", cpu.machine, "-kernel", str(elf)]
-    command += ["-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"]
-    command += ["-semihosting-config", "enable=on,target=native"]
-    return _run([*command, *options], timeout)
+def run_in_qemu(elf: Path, cpu: Cpu, *, timeout: float = 60) -> Report:
+    """Runs a program on QEMU's machine for that CPU, for `timeout` seconds at most."""
+    printed = run(elf, cpu, timeout=timeout)
+    return read_report(printed.lines, printed.exit_code)
 
 
 def find_fvp() -> str | None:
@@ -122,7 +118,8 @@ def run_in_fvp(elf: Path, fvp: str, *, timeout: float = 300) -> Report:
     Its clock counts time that Arm's model makes up; instructions are not known.
     """
     options = [word for option in _FVP_OPTIONS for word in ("-C", option)]
-    report = _run([fvp, *options, "-a", str(elf)], timeout)
+    printed = execute([fvp, *options, "-a", str(elf)], timeout)
+    report = read_report(printed.lines, printed.exit_code)
     outcomes = tuple(replace(outcome, instructions=None) for outcome in report.outcomes)
     return replace(report, outcomes=outcomes)
 
@@ -154,18 +151,3 @@ def read_report(lines: Sequence[str], exit_code: int | None) -> Report:
     if name is not None:
         outcomes.append(Outcome(name, unfinished, None, None, None, tuple(messages)))
     return Report(tuple(outcomes), complete, exit_code, tuple(lines))
-
-
-def _run(command: list[str], timeout: float) -> Report:
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=timeout)
-            status: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, _ = process.communicate()
-            status = None
-    lines = output.decode("utf-8", "replace").splitlines()
-    return read_report(lines, status)

@@ -20,8 +20,9 @@ import tempfile
 from pathlib import Path
 
 from arenafit.errors import RuntimeUnavailable
+from arenafit.sources import kernels
 
-__all__ = ["build", "sources"]
+__all__ = ["build"]
 
 _C = ("-std=c11",)
 _CXX = ("-std=c++17", "-fno-rtti", "-fno-exceptions")
@@ -33,19 +34,6 @@ _TIMEOUT = 120.0  # seconds for one compiler run, or for the self-test
 _MESSAGE = 200  # characters of a compiler's complaint that are passed on
 
 
-def sources() -> Path:
-    """The folder ``kernels``: of the checkout, or the copy in an installed package.
-
-    Raises:
-        RuntimeUnavailable: there is none.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "_kernels", package.parents[1] / "kernels"):
-        if (folder / "host" / "src" / "plugin.cc").is_file():
-            return folder
-    raise RuntimeUnavailable("arenafit's C and C++ sources are missing from this installation")
-
-
 def build(wheel: str) -> Path:
     """The plugin for the tflite-micro wheel of version `wheel`, compiled if need be (~3 s).
 
@@ -54,7 +42,7 @@ def build(wheel: str) -> Path:
     Raises:
         RuntimeUnavailable: no compiler, it fails, or the library does not fit the wheel.
     """
-    folder, compilers = sources(), _compilers()
+    folder, compilers = kernels(), _compilers()
     library = _cache() / f"plugin-{_key(folder, compilers, wheel)}.so"
     if library.is_file():
         return library

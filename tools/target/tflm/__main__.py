@@ -13,8 +13,9 @@ from pathlib import Path
 
 from arenafit.errors import ArenafitError, ModelError
 from arenafit.runtime import Session
-from target.build import ROOT, BuildError
-from target.cpus import CPUS
+from arenafit.target.build import BuildError
+from arenafit.target.cpus import CPUS
+from target.build import ROOT
 from target.tflm.compare import Subject, compare, operators, prepare, table
 from target.tflm.programs import build, wheres
 from target.tflm.tree import Library, TreeError, find_libraries

@@ -5,13 +5,20 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from arenafit.graph import load
-from target.build import CORE, ROOT, BuildError, build_library, compile_object, core_sources, link
-from target.cpus import CPUS, Cpu, Memory
-from target.runner import run_in_qemu
+from arenafit.sources import kernels
+from arenafit.target.build import (
+    BuildError,
+    build_library,
+    compile_object,
+    core_include,
+    core_sources,
+    link,
+)
+from arenafit.target.cpus import CPUS, Cpu
+from arenafit.target.qemu import in_memory, run_in_qemu
 from target.tflm.job import Answer, JobError, job_bytes, read_answer
 from target.tflm.tree import Library, TreeError, operator_methods
 
@@ -21,25 +28,8 @@ Run = Callable[[bytes, Sequence[bytes], str], Answer]
 """Runs a model on inputs, one for each invocation, with one of `job.PLANNERS`."""
 
 _HERE = Path(__file__).resolve().parent
-_GLUE = ROOT / "kernels" / "tflm"
 _STACK_BYTES = 32 * 1024
 _TIMEOUT = 600.0  # seconds for one job
-
-
-@dataclass(frozen=True, slots=True)
-class _Machine:
-    """What QEMU's machine has, beyond what a real board would: stock must run to be compared."""
-
-    code: int  # bytes at 0
-    ram: int  # bytes at 0x20000000
-    job: int  # address of 16 MiB of memory outside the microcontroller
-
-
-_MACHINES = {
-    "cortex-m4": _Machine(4 << 20, 4 << 20, 0x21000000),
-    "cortex-m7": _Machine(4 << 20, 4 << 20, 0x21000000),
-    "cortex-m55": _Machine(512 << 10, 512 << 10, 0x60000000),
-}
 
 
 def operators_header(methods: dict[str, str], operators: set[str]) -> str:
@@ -95,18 +85,17 @@ def wheres(library: Library) -> str:
 
 def _sources(machine: str) -> list[Path]:
     own = [_HERE / "run_model.cc", _HERE / f"machine_{machine}.cc"]
-    return [*own, *sorted((_GLUE / "src").glob("*.cc"))]
+    return [*own, *sorted((kernels() / "tflm" / "src").glob("*.cc"))]
 
 
 def _flags(library: Library, folder: Path) -> list[str]:
-    own = [f"-I{path}" for path in (folder, _HERE, _GLUE / "include")]
+    own = [f"-I{path}" for path in (folder, _HERE, kernels() / "tflm" / "include")]
     theirs = [word for path in library.include for word in ("-isystem", str(path))]
     return [*own, *theirs, *(f"-D{define}" for define in library.defines), *library.flags]
 
 
 def _device(library: Library, cpu: Cpu, folder: Path) -> Run:
-    machine = _MACHINES[cpu.name]
-    flags = [*_flags(library, folder), f"-DJOB_ADDRESS={machine.job:#x}u"]
+    flags = [*_flags(library, folder), f"-DJOB_ADDRESS={cpu.outside:#x}u"]
     objects = [
         compile_object(cpu, source, folder / f"{source.name}.o", flags=flags)
         for source in _sources("device")
@@ -116,7 +105,7 @@ def _device(library: Library, cpu: Cpu, folder: Path) -> Run:
         cpu,
         [*objects, library.path, core],
         folder / "run_model.elf",
-        memory=Memory(f"QEMU {cpu.machine}", machine.code, machine.ram),
+        memory=cpu.machine_memory,  # stock must run, too, to be compared
         stack_bytes=_STACK_BYTES,
         libraries=["stdc++"],
     )
@@ -124,9 +113,9 @@ def _device(library: Library, cpu: Cpu, folder: Path) -> Run:
 
     def run(model: bytes, inputs: Sequence[bytes], planner: str) -> Answer:
         job.write_bytes(_job(model, inputs, planner))
-        loader = f"loader,file={job},addr={machine.job:#x},force-raw=on"
-        report = run_in_qemu(elf, cpu, timeout=_TIMEOUT, options=["-device", loader])
-        return read_answer(report.lines, report.exit_code, len(inputs))
+        loaded = in_memory(job, cpu.outside)
+        printed = run_in_qemu(elf, cpu, timeout=_TIMEOUT, options=loaded)
+        return read_answer(printed.lines, printed.exit_code, len(inputs))
 
     return run
 
@@ -134,7 +123,7 @@ def _device(library: Library, cpu: Cpu, folder: Path) -> Run:
 def _host(library: Library, folder: Path) -> Run:
     compilers = {suffix: _compiler(name) for suffix, name in ((".c", "cc"), (".cc", "c++"))}
     languages = {".c": ["-std=c11"], ".cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti"]}
-    flags = ["-O2", "-Wall", "-Wextra", f"-I{CORE / 'include'}", *_flags(library, folder)]
+    flags = ["-O2", "-Wall", "-Wextra", f"-I{core_include()}", *_flags(library, folder)]
     objects = []
     for source in [*_sources("host"), *core_sources()]:
         output = folder / f"{source.name}.o"

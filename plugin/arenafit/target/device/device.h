@@ -1,6 +1,6 @@
 // What a program on the bare device has besides newlib: a clock, a measured stack, a way to stop.
-#ifndef TOOLS_TARGET_DEVICE_DEVICE_H_
-#define TOOLS_TARGET_DEVICE_DEVICE_H_
+#ifndef ARENAFIT_TARGET_DEVICE_DEVICE_H_
+#define ARENAFIT_TARGET_DEVICE_DEVICE_H_
 
 #include <stdint.h>
 
@@ -36,8 +36,11 @@ uint32_t device_stack_used(void);
 // Writes `text` with no stream in between; works in an exception handler.
 void device_print(const char* text);
 
+// Writes `name` and, in decimal, a number.
+void device_print_field(const char* name, int64_t value);
+
 #ifdef __cplusplus
 }
 #endif
 
-#endif  // TOOLS_TARGET_DEVICE_DEVICE_H_
+#endif  // ARENAFIT_TARGET_DEVICE_DEVICE_H_

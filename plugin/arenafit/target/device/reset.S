@@ -80,6 +80,16 @@ fault:
   mrs r0, psp
   b device_fault
 
+/* The exception of SysTick. device.c takes these instructions off again. */
+  .thumb_func
+  .type device_tick_wrapped, %function
+device_tick_wrapped:
+  ldr r0, =device_clock_wraps
+  ldr r1, [r0]
+  adds r1, r1, #1
+  str r1, [r0]
+  bx lr
+
 /* void device_clock_start(void): comes back after the first tick, when the counter is not 0. */
   .global device_clock_start
   .thumb_func

@@ -56,22 +56,23 @@ void* _sbrk(ptrdiff_t bytes) {
 // Should the counter wrap just while they are taken, one chance in 10^5 or less, the figure is
 // wrong.
 
-static volatile uint32_t wraps;
-volatile uint32_t device_clock_samples;
+// When the counter wraps, an exception handler (reset.S) counts it, in so many instructions.
+enum { kInstructionsOfWrap = 5 };
 
-void device_tick_wrapped(void) { wraps++; }
+volatile uint32_t device_clock_wraps;
+volatile uint32_t device_clock_samples;
 
 static void set_to_zero(void) {
   SYST_CSR = SYST_CSR_STOP;
   SYST_RVR = SYST_TICKS - 1;
   SYST_CVR = 0;  // any write; the first tick loads the last value of a round
-  wraps = 0;
+  device_clock_wraps = 0;
 }
 
 // n times the ticks: the samples are what is missing to full rounds, modulo 2^32.
 static uint64_t sum_of_ticks(void) {
   const uint32_t round = CLOCK_INSTRUCTIONS * SYST_TICKS;
-  return (uint64_t)wraps * round + (uint32_t)(round + device_clock_samples);
+  return (uint64_t)device_clock_wraps * round + (uint32_t)(round + device_clock_samples);
 }
 
 static uint64_t sum_of_nothing(void) {
@@ -91,17 +92,33 @@ void device_clock_reset(void) {
 }
 
 uint64_t device_clock_instructions(void) {
-  return (sum_of_ticks() - sum_of_nothing()) / CLOCK_TICKS;
+  const uint64_t own = (uint64_t)device_clock_wraps * kInstructionsOfWrap;
+  return (sum_of_ticks() - sum_of_nothing()) / CLOCK_TICKS - own;
 }
 
 uint64_t device_clock_ticks(void) { return sum_of_ticks() / CLOCK_INSTRUCTIONS; }
 
-// --- faults -----------------------------------------------------------------------------------
+// --- report, faults ---------------------------------------------------------------------------
 
 void device_print(const char* text) {
   register uint32_t operation __asm__("r0") = kSysWrite0;
   register const char* argument __asm__("r1") = text;
   __asm__ volatile("bkpt 0xAB" : "+r"(operation) : "r"(argument) : "memory");
+}
+
+// Not printf: newlib's small one knows no 64 bits, and needs a heap.
+void device_print_field(const char* name, int64_t value) {
+  char text[21];
+  char* at = text + sizeof text;
+  uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+  *--at = '\0';
+  do {
+    *--at = (char)('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  if (value < 0) *--at = '-';
+  device_print(name);
+  device_print(at);
 }
 
 static void print_hex(const char* name, uint32_t value) {
