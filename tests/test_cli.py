@@ -139,6 +139,11 @@ def test_a_board_of_ones_own_is_a_limit(
         (["verify", "{model}"], "B.tflite"),
         (["verify", "{model}", "{model}", "--inputs", "0"], "--inputs"),
         (["inspect", "{dir}"], "cannot read"),
+        (["bench", "{dir}/none.tflite"], "cannot read"),
+        (["bench", "{model}", "--cpu", "cortex-m3"], "cortex-m3"),
+        (["bench", "{model}", "--target", "esp32"], "esp32"),
+        (["bench", "{model}", "--inputs", "0"], "--inputs"),
+        (["bench", "{model}", "--json", "{dir}/nowhere/b.json"], "there is no folder"),
         (["shrink", "{model}"], "shrink"),
         ([], "COMMAND"),
     ],
@@ -179,7 +184,7 @@ def test_out_may_be_in(model_file: Path, tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("command", ["optimize", "verify", "inspect", "plan", "export"])
+@pytest.mark.parametrize("command", ["optimize", "verify", "inspect", "plan", "export", "bench"])
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         run(command, "--help")

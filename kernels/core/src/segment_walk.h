@@ -117,7 +117,11 @@ typedef struct {
 
 arenafit_walk arenafit_walk_start(const arenafit_program* program, void* state);
 
-/* The operator whose turn it is, with walk->steps counting the step already; NULL at the end. */
+/* The operator whose turn it is, with walk->steps counting the step already; NULL at the end.
+ *
+ * Called between any two steps of a run, and from another source than its own, which is how
+ * `arenafit bench` measures them one by one: the linker puts a measurement around this function
+ * (--wrap), and the code that is measured is the code that ships. */
 const arenafit_operator* arenafit_walk_next(arenafit_walk* walk);
 
 /* Rows that there have been of a tensor; all of one that no operator makes. */

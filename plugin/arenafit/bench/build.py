@@ -9,7 +9,7 @@ from pathlib import Path
 
 from arenafit.bench.figures import Flash
 from arenafit.export import Network, Port, c_files
-from arenafit.partial.program import decode
+from arenafit.partial.encoding import decode
 from arenafit.sources import kernels
 from arenafit.target.build import (
     build_library,

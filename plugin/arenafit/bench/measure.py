@@ -13,7 +13,8 @@ from arenafit.bench.job import Invocation, job_bytes, read_invocations
 from arenafit.errors import CheckFailed, UsageError
 from arenafit.export import Network, make_network
 from arenafit.graph import load
-from arenafit.partial.program import Conv, decode
+from arenafit.partial.encoding import decode
+from arenafit.partial.program import Conv
 from arenafit.runtime.host import best_oracle, session_for
 from arenafit.runtime.inputs import stimuli
 from arenafit.runtime.interface import Interface, Port
