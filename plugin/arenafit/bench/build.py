@@ -8,7 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from arenafit.bench.figures import Flash
-from arenafit.export import Network, Port, c_files
+from arenafit.export import Network, Port, c_files, leaner
 from arenafit.partial.encoding import decode
 from arenafit.sources import kernels
 from arenafit.target.build import (
@@ -38,7 +38,7 @@ class Programs:
 
 
 def build_programs(network: Network, cpu: Cpu, folder: Path) -> Programs:
-    """Compiles a network and the kernels, and links both programs.
+    """Compiles a network and the kernels that its types need, and links both programs.
 
     What is larger than the CPU's board is measured all the same: programs have QEMU's memory.
 
@@ -52,7 +52,9 @@ def build_programs(network: Network, cpu: Cpu, folder: Path) -> Programs:
     for name, text in c_files(network, _NAME).items():
         (folder / name).write_text(text, encoding="ascii")
     (folder / "ports.h").write_text(_ports(network), encoding="ascii")
-    library = build_library(cpu, folder / "library", further=[_DEVICE / "profile.S"])
+    library = build_library(
+        cpu, folder / "library", further=[_DEVICE / "profile.S"], defines=leaner(network)
+    )
     net = compile_object(cpu, folder / f"{_NAME}.c", folder / f"{_NAME}.o", include=[folder])
     sources = kernels() / "core" / "src"
     parts = [

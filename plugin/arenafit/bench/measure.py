@@ -115,7 +115,9 @@ def _expected(
 
 def _described(network: Network) -> Iterator[Port]:
     for port in network.inputs:
-        yield Port(port.name, port.shape, "int8", (port.scale,), (port.zero_point,))
+        scales = () if port.scale is None else (port.scale,)
+        zero_points = () if port.zero_point is None else (port.zero_point,)
+        yield Port(port.name, port.shape, port.dtype.name.lower(), scales, zero_points)
 
 
 def _row(arrays: Sequence[Array]) -> bytes:
@@ -154,19 +156,25 @@ def _check(
 
 
 def _difference(got: bytes, wanted: bytes, network: Network, index: int) -> str:
-    """The first byte that differs, for people."""
-    at = next((i for i, (a, b) in enumerate(zip(got, wanted, strict=False)) if a != b), -1)
-    if len(got) != len(wanted) or at < 0:
-        return f"NOT bit-identical: input {index}: {len(got)} bytes, expected {len(wanted)}"
-    values = [row[at] - 256 * (row[at] > 127) for row in (got, wanted)]
+    """The first element that differs, for people."""
+    import numpy as np
+
+    where = f"NOT bit-identical: input {index}"
+    if len(got) != len(wanted):
+        return f"{where}: {len(got)} bytes on the device, {len(wanted)} in TFLM"
+    at = 0
     for port in network.outputs:
-        if at < port.size:
-            break
-        at -= port.size
-    return (
-        f"NOT bit-identical: input {index}: output {port.name!r}, element {at} is {values[0]} on "
-        f"the device, {values[1]} in TFLM"
-    )
+        kind = port.dtype.name.lower()
+        ours, theirs = (np.frombuffer(row[at : at + port.size], kind) for row in (got, wanted))
+        at += port.size
+        bits = f"u{ours.itemsize}"  # two floats may differ and be equal, or the other way round
+        if (different := np.flatnonzero(ours.view(bits) != theirs.view(bits))).size:
+            element = int(different[0])
+            return (
+                f"{where}: output {port.name!r}, element {element} is {ours[element]} on the "
+                f"device, {theirs[element]} in TFLM"
+            )
+    return where
 
 
 def _operators(network: Network, invocation: Invocation) -> Iterator[Operator]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from arenafit.export.c_files import c_files
+from arenafit.export.c_files import c_files, leaner
 from arenafit.export.network import Network, Port, SegmentCall, make_network
 from arenafit.graph import load
 
-__all__ = ["Network", "Port", "SegmentCall", "c_files", "export", "make_network"]
+__all__ = ["Network", "Port", "SegmentCall", "c_files", "export", "leaner", "make_network"]
 
 
 def export(model_bytes: bytes, name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from arenafit.partial.encoding import decode
 from arenafit.partial.program import TensorType
 from arenafit.report.plan_c import c_name, comment_text
 
-__all__ = ["c_files"]
+__all__ = ["c_files", "leaner"]
 
 _COLUMNS = 100
 _C_TYPES = {
@@ -19,7 +19,7 @@ _C_TYPES = {
     DType.INT16: "int16_t",
     DType.FLOAT32: "float",
 }
-_WITHOUT = {TensorType.F32: "-DARENAFIT_NO_F32", TensorType.S16: "-DARENAFIT_NO_S16"}
+_WITHOUT = {TensorType.F32: "ARENAFIT_NO_F32", TensorType.S16: "ARENAFIT_NO_S16"}
 
 
 def c_files(network: Network, name: str) -> dict[str, str]:
@@ -72,11 +72,16 @@ def _port(port: Port, label: str, words: dict[str, str]) -> str:
     )
 
 
-def _smaller(network: Network) -> str:
-    """What leaves out the kernels of types that the network has not, as a line of a comment."""
+def leaner(network: Network) -> list[str]:
+    """The macros without which kernels of types that the network has not are compiled, too."""
     used = {tensor.type for call in network.calls for tensor in decode(call.program).tensors}
-    flags = [flag for kind, flag in _WITHOUT.items() if kind not in used]
-    return f" * For a smaller one, with {' '.join(flags)} in all of them.\n" if flags else ""
+    return [macro for kind, macro in _WITHOUT.items() if kind not in used]
+
+
+def _smaller(network: Network) -> str:
+    """`leaner`, as a line of a comment."""
+    flags = " ".join(f"-D{macro}" for macro in leaner(network))
+    return f" * For a smaller one, with {flags} in all of them.\n" if flags else ""
 
 
 def _source(network: Network, words: dict[str, str]) -> str:

@@ -116,13 +116,15 @@ def build_library(
     *,
     further: Sequence[Path] = (),
     include: Iterable[Path] = (),
+    defines: Iterable[str] = (),
     optimise: str = "-O2",
 ) -> Path:
     """Compiles the kernels (or other sources), the start-up code and `further` sources.
 
     Args:
         folder: is made; what has the same name there is overwritten.
-        include: for `further` sources, beside those of kernels and device.
+        include: folders for `further` sources, beside those of kernels and device.
+        defines: macros.
         optimise: the compiler's option.
 
     Returns:
@@ -134,11 +136,13 @@ def build_library(
     folder.mkdir(parents=True, exist_ok=True)
     chosen = core_sources() if sources is None else list(sources)
     own = [*sorted(DEVICE.glob("*.[cS]")), *further]
-    folders = list(include)
+    folders, macros = list(include), list(defines)
 
     def compiled(source: Path) -> Path:
         output = folder / f"{source.name}.o"
-        return compile_object(cpu, source, output, include=folders, optimise=optimise)
+        return compile_object(
+            cpu, source, output, include=folders, defines=macros, optimise=optimise
+        )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compiled, [*own, *chosen]))
