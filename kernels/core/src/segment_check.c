@@ -210,9 +210,11 @@ static status check_conv_data(const call* it, uint64_t weights, int inside) {
   const subject* program = it->program;
   const arenafit_conv* params = it->params;
   const uint32_t channels = it->y->channels;
-  if (params->layout != 0 || !is_between(params->input_offset, -127, 128) ||
+  const int in_blocks = params->layout == ARENAFIT_LAYOUT_BLOCKS;
+  if ((params->layout != ARENAFIT_LAYOUT_PLAIN && !in_blocks) ||
+      (in_blocks && params->groups != 1) || !is_between(params->input_offset, -127, 128) ||
       !is_byte(params->output_offset) || !is_clamp(params->clamp_min, params->clamp_max) ||
-      !is_data(program, params->weights, weights, 1) ||
+      !is_data(program, params->weights, weights, in_blocks ? 4 : 1) ||
       !is_data(program, params->folded, channels * sizeof(int32_t), 4) ||
       (params->bias == 0 ? !inside
                          : !is_data(program, params->bias, channels * sizeof(int32_t), 4))) {

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from arenafit.errors import ModelError
 from arenafit.memory.problem import Bytes
+from arenafit.partial.layout import arrange, restore
 from arenafit.partial.program import (
     ALIGNMENT,
     MAGIC,
@@ -19,6 +20,7 @@ from arenafit.partial.program import (
     Concatenation,
     Conv,
     Kind,
+    Layout,
     Mean,
     Pad,
     Parameters,
@@ -113,7 +115,7 @@ def _encode(program: Program) -> bytes:
     out.data += struct.pack(f"<{len(operands)}H", *operands)
     first = 0
     for i, op in enumerate(program.operators):
-        at = _write_parameters(out, op.parameters)
+        at = _write_parameters(out, op, program.tensors[op.operands[0]])
         _OPERATOR.pack_into(
             out.data, operators + i * _OPERATOR.size,
             op.kind, len(op.operands), first, op.output, 0, at, op.accumulator,
@@ -135,11 +137,11 @@ def _encode(program: Program) -> bytes:
     return bytes(out.data)
 
 
-def _write_parameters(out: _Layout, parameters: Parameters) -> int:
-    """The struct and what it points at; its offset."""
-    match parameters:
-        case Conv():
-            return _write_conv(out, parameters)
+def _write_parameters(out: _Layout, op: ProgramOperator, source: ProgramTensor) -> int:
+    """The struct and what it points at; its offset. `source` is the first operand."""
+    match op.parameters:
+        case Conv() as conv:
+            return _write_conv(out, conv, arrange(op.kind, conv, source))
         case Pool(window, clamp):
             return out.append(_POOL.pack(*window.fields(), *clamp))
         case Mean(sum_offset, multiplier, shift, output_offset):
@@ -168,17 +170,17 @@ def _write_parameters(out: _Layout, parameters: Parameters) -> int:
             return out.append(_RESCALE.pack(input_offset, multiplier, shift, output_offset))
 
 
-def _write_conv(out: _Layout, conv: Conv) -> int:
+def _write_conv(out: _Layout, conv: Conv, weights_as_laid_out: bytes) -> int:
     at = out.reserve(_CONV.size)
     bias = 0 if conv.bias is None else out.words(conv.bias)
     folded, multipliers, shifts = out.words(conv.folded), 0, 0
     if conv.multipliers:
         multipliers = out.words(conv.multipliers)
         shifts = out.append(struct.pack(f"<{len(conv.shifts)}b", *conv.shifts))
-    weights = out.append(conv.weights)
+    weights = out.append(weights_as_laid_out)
     _CONV.pack_into(
         out.data, at, *conv.window.fields(), conv.input_offset, conv.output_offset, *conv.clamp,
-        weights, bias, folded, multipliers, shifts, conv.groups, 0,
+        weights, bias, folded, multipliers, shifts, conv.groups, conv.layout,
     )  # fmt: skip
     return at
 
@@ -291,7 +293,7 @@ def _read_conv(
     fields = _CONV.unpack_from(data, at)
     window = Window.of(fields[:8])
     input_offset, output_offset, low, high = fields[8:12]
-    weights, bias, folded, multipliers, shifts, groups, _ = fields[12:]
+    weights, bias, folded, multipliers, shifts, groups, layout = fields[12:]
     if groups == 0:
         raise ValueError("a number of groups")
     taps = window.kernel[0] * window.kernel[1]
@@ -305,9 +307,12 @@ def _read_conv(
     def words(offset: int) -> tuple[int, ...]:
         return struct.unpack_from(f"<{channels}i", data, offset)
 
-    return Conv(
-        window, input_offset, output_offset, (low, high), _bytes(data, weights, count),
+    found = _bytes(data, weights, count)
+    conv = Conv(
+        window, input_offset, output_offset, (low, high), found,
         words(bias) if bias else None, words(folded),
         words(multipliers) if scaled else (),
         struct.unpack_from(f"<{channels}b", data, shifts) if scaled else (), groups,
+        Layout(layout),
     )  # fmt: skip
+    return replace(conv, weights=restore(found, kind, conv, source))

@@ -20,6 +20,7 @@ __all__ = [
     "Concatenation",
     "Conv",
     "Kind",
+    "Layout",
     "Mean",
     "Pad",
     "Parameters",
@@ -100,6 +101,13 @@ class Place(enum.IntEnum):
     CONSTANT = 3
 
 
+class Layout(enum.IntEnum):
+    """arenafit_layout: how weights lie in a program's bytes."""
+
+    PLAIN = 0
+    BLOCKS = 1
+
+
 @dataclass(frozen=True, slots=True)
 class ProgramTensor:
     """arenafit_tensor; `data` is what a CONSTANT holds, `offset` is then ignored."""
@@ -142,7 +150,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """arenafit_conv; `bias` is None where no window leaves the image.
+    """arenafit_conv; `weights` are plain here, `bias` is None where no window leaves the image.
 
     Where the result is sums, S32, `multipliers` and `shifts` are empty.
     """
@@ -157,6 +165,7 @@ class Conv:
     multipliers: tuple[int, ...]
     shifts: tuple[int, ...]
     groups: int = 1
+    layout: Layout = Layout.PLAIN
 
 
 @dataclass(frozen=True, slots=True)

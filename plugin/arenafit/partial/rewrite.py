@@ -8,6 +8,7 @@ from arenafit.graph.custom import SEGMENT
 from arenafit.graph.model import Buffer, DType, Model, OpCode, Operator, Subgraph, Tensor
 from arenafit.memory.build import clear_plan
 from arenafit.partial.encoding import encode
+from arenafit.partial.layout import lay_out
 from arenafit.partial.lower import lower
 from arenafit.partial.segment import Segment
 from arenafit.passes.rewrite import discard_unused
@@ -15,7 +16,9 @@ from arenafit.passes.rewrite import discard_unused
 __all__ = ["run"]
 
 
-def run(model: Model, subgraph: Subgraph, segments: Sequence[Segment]) -> None:
+def run(
+    model: Model, subgraph: Subgraph, segments: Sequence[Segment], cpu: str | None = None
+) -> None:
     """Put one operator in the place of each segment's operators.
 
     What only these used is taken out of the subgraph: activations, weights, biases. A plan in
@@ -25,13 +28,14 @@ def run(model: Model, subgraph: Subgraph, segments: Sequence[Segment]) -> None:
         model: rewritten in place.
         subgraph: one of its subgraphs.
         segments: disjoint intervals of its operators.
+        cpu: what weights are laid out for; see `layout.lay_out`.
 
     Raises:
         ModelError: a segment is too large for a program.
     """
     code = OpCode("CUSTOM", SEGMENT)
     for segment in segments:
-        made = _operator(subgraph, segment, code)
+        made = _operator(subgraph, segment, code, cpu)
         at = subgraph.operators.index(segment.operators[0])
         subgraph.operators[at : at + len(segment.operators)] = [made]
         gone = (t for op in segment.operators for t in (*op.inputs, *op.outputs))
@@ -39,8 +43,8 @@ def run(model: Model, subgraph: Subgraph, segments: Sequence[Segment]) -> None:
     clear_plan(model)
 
 
-def _operator(subgraph: Subgraph, segment: Segment, code: OpCode) -> Operator:
-    data = encode(lower(segment))
+def _operator(subgraph: Subgraph, segment: Segment, code: OpCode, cpu: str | None) -> Operator:
+    data = encode(lay_out(lower(segment), cpu))
     name = f"{segment.outputs[0].name or 'segment'}/program"
     program = Tensor(name, (len(data),), DType.INT8, Buffer(data))
     subgraph.tensors.append(program)

@@ -208,7 +208,24 @@ typedef struct {
  *   CONV_2D             [n][kernel_h][kernel_w][c / groups]
  *   DEPTHWISE_CONV_2D   [kernel_h][kernel_w][n]
  *   FULLY_CONNECTED     [n][rows][width][c]; the window is unused, all zero
+ *
+ * or, with ARENAFIT_LAYOUT_BLOCKS, in blocks of four output channels, at a multiple of 4; the last
+ * n % 4 channels are as above, behind them. Not for grouped CONV_2D.
+ *
+ *   DEPTHWISE_CONV_2D   [n / 4][kernel_h][kernel_w][4]
+ *   the others          [n / 4][run][...], where a run is of neighbours in X: a row of the window,
+ *                       or where it is dilated a tap; a row of X for FULLY_CONNECTED
+ *
+ * A run of the filters a, b, c, d of a block is made of 16-bit numbers, each of two weights:
+ * (a, b)[k] = 256 * b[k] + a[k]. Four k at a time as (a, b)[k], (a, b)[k + 2], (a, b)[k + 1],
+ * (a, b)[k + 3], and the same of (c, d); then the last length % 4, as (a, b)[k], (c, d)[k]. So that
+ * a pair fits, not every pair of bytes can be: b is not -128 where a < 0, nor d where c < 0.
  */
+typedef enum {
+  ARENAFIT_LAYOUT_PLAIN = 0, /* for vectors, or for CPUs with neither */
+  ARENAFIT_LAYOUT_BLOCKS = 1 /* for DSP instructions */
+} arenafit_layout;
+
 typedef struct {
   arenafit_window window;
   int32_t input_offset; /* minus the zero point of X */
@@ -220,7 +237,7 @@ typedef struct {
   uint32_t multipliers; /* int32_t[n]; 0 where Y is S32, as is the next */
   uint32_t shifts;      /* int8_t[n] */
   uint16_t groups;      /* 1 but for grouped CONV_2D */
-  uint16_t layout;      /* 0: weights as above */
+  uint16_t layout;      /* arenafit_layout */
 } arenafit_conv;
 
 /* An average is the sum of the pixels inside the image by their number, rounded to the nearest,

@@ -1,0 +1,122 @@
+/* What CPUs have beyond C: ARENAFIT_MVE is defined where there are vectors of integers (Helium),
+ * ARENAFIT_DSP where there are pairs of 16-bit numbers in a register. Besides, the instructions of
+ * the latter that compilers' arm_acle.h lacks. */
+#ifndef ARENAFIT_ROW_SIMD_H_
+#define ARENAFIT_ROW_SIMD_H_
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined __ARM_FEATURE_MVE && __ARM_FEATURE_MVE & 1
+#define ARENAFIT_MVE
+#include <arm_mve.h>
+#endif
+
+#if defined __ARM_FEATURE_SIMD32 && defined __ARM_FEATURE_DSP && defined __thumb2__
+#define ARENAFIT_DSP
+#include <arm_acle.h>
+
+/* Four bytes; little-endian. */
+static inline int8x4_t arenafit_load(const int8_t* bytes) {
+  int8x4_t word;
+  memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/* The same from a multiple of 4. */
+static inline int8x4_t arenafit_load_aligned(const int8_t* bytes) {
+  int8x4_t word;
+  memcpy(&word, __builtin_assume_aligned(bytes, 4), sizeof word);
+  return word;
+}
+
+/* Eight bytes from a multiple of 4, with one instruction, which moves on to the next. */
+typedef struct {
+  int8x4_t first, second;
+} arenafit_words;
+
+static inline arenafit_words arenafit_next_two(const int8_t** bytes) {
+  arenafit_words words;
+  __asm__("ldrd %0, %1, [%2], #8"
+          : "=&r"(words.first), "=&r"(words.second), "+r"(*bytes)
+          : "m"(*(const int8_t(*)[8]) * bytes));
+  return words;
+}
+
+static inline int16x2_t arenafit_pair(int32_t value) {
+  return (int16x2_t)(((uint32_t)value & 0xFFFF) | (uint32_t)value << 16);
+}
+
+/* Bytes 1 and 3 as 16-bit numbers; __sxtb16 has 0 and 2. */
+static inline int16x2_t arenafit_sxtb16_odd(int8x4_t word) {
+  int16x2_t pair;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+  return pair;
+}
+
+static inline int16x2_t arenafit_sxtab16_odd(int16x2_t offsets, int8x4_t word) {
+  int16x2_t pair;
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(pair) : "r"(offsets), "r"(word));
+  return pair;
+}
+
+static inline uint32_t arenafit_smlad(int16x2_t a, int16x2_t b, uint32_t sum) {
+  return (uint32_t)__smlad(a, b, (int32_t)sum);
+}
+
+/* Bytes 0 and 1 of both words, and bytes 2 and 3. */
+static inline int8x4_t arenafit_low_halves(int8x4_t a, int8x4_t b) {
+  int8x4_t halves;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(halves) : "r"(a), "r"(b));
+  return halves;
+}
+
+static inline int8x4_t arenafit_high_halves(int8x4_t a, int8x4_t b) {
+  int8x4_t halves;
+  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(halves) : "r"(b), "r"(a));
+  return halves;
+}
+
+/* Clamped to int8_t. */
+static inline int32_t arenafit_saturate(int32_t value) {
+  int32_t byte;
+  __asm__("ssat %0, #8, %1" : "=r"(byte) : "r"(value));
+  return byte;
+}
+
+/* (a * b + 2^31) >> 32, and that added to `sum`. */
+static inline int32_t arenafit_smmulr(int32_t a, int32_t b) {
+  int32_t high;
+  __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
+  return high;
+}
+
+static inline int32_t arenafit_smmlar(int32_t a, int32_t b, int32_t sum) {
+  int32_t high;
+  __asm__("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(sum));
+  return high;
+}
+
+/* ---- requantising ----------------------------------------------------------------------------
+ *
+ * The first of the two roundings of arenafit_requantize is SMMULR's, of the doubled number; the
+ * second is SMMULR's with 2^(32 + shift), where halves of negative numbers are made a little less
+ * before. Doubling saturates: then |x| >= 2^30, and with a multiplier >= 2^30 and a shift of -20 or
+ * more the result is beyond 2 * 2^8 in both cases. So it is exact where it is clamped to a byte,
+ * after something from -128 to 127 has been added. */
+
+static inline int arenafit_has_factor(int32_t multiplier, int32_t shift) {
+  return multiplier >= 1 << 30 && shift >= -20 && shift <= -2;
+}
+
+/* 2^(32 + shift) for such a shift. */
+static inline int32_t arenafit_factor(int32_t shift) { return (int32_t)(1u << (shift & 31)); }
+
+static inline int32_t arenafit_requantize_and_add(int32_t x, int32_t multiplier, int32_t factor,
+                                                  int32_t sum) {
+  const int32_t high = arenafit_smmulr(__qadd(x, x), multiplier);
+  return arenafit_smmlar(high + (high >> 31), factor, sum);
+}
+#endif
+
+#endif /* ARENAFIT_ROW_SIMD_H_ */
