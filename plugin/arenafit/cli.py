@@ -166,7 +166,8 @@ def _add_optimize(to: argparse._SubParsersAction[_Parser]) -> None:
     add.add_argument(
         "--cpu",
         metavar="cortex-m4|cortex-m7|cortex-m55",
-        help="what CMSIS-NN is compiled for; its kernels allow most on cortex-m55 (default: all)",
+        help="what OUT will run on: CMSIS-NN's kernels allow most on cortex-m55, and segments have "
+        "their weights in that CPU's order (default: right on all, fast on those with DSP)",
     )
     add.add_argument(
         "--disable",
@@ -248,6 +249,11 @@ def _add_export(to: argparse._SubParsersAction[_Parser]) -> None:
     add = _add_command(to, "export", "C files that run a model with no interpreter", _EXPORT)
     add.add_argument("model", metavar="M.tflite", type=Path)
     add.add_argument("-o", "--output", metavar="DIR", type=Path, required=True)
+    add.add_argument(
+        "--cpu",
+        choices=("cortex-m4", "cortex-m7", "cortex-m55"),
+        help="what weights are laid out for; runs on every CPU (default: those with DSP)",
+    )
     add.set_defaults(run=commands.export)
 
 

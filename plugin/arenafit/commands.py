@@ -198,7 +198,7 @@ def export(arguments: argparse.Namespace) -> int:
     with _progress() as progress:
         if progress is not None:
             progress("finding segments")
-        files = files_of(_read(arguments.model), arguments.model.stem)
+        files = files_of(_read(arguments.model), arguments.model.stem, arguments.cpu)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -110,7 +110,7 @@ def _streamed(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Can
         model = copy_model(ordered)
         head = work.head(model)
         scratch = work.scratch(work.targets[0])
-        result = partial_model(model, work.rule, scratch, progress=work.tell)
+        result = partial_model(model, work.rule, scratch, progress=work.tell, cpu=work.options.cpu)
         if result is not None and result.segments:
             done = [*own, PassReport("rows", result.segments, head, result.head)]
             made = partial(candidate, targets=work.targets, cpu=work.options.cpu, steps=done)

@@ -25,7 +25,8 @@ class Options:
             arenafit's operators and memory planner linked in.
         kernels: the builtin kernels that OUT will meet; "any" is safe on all that we know.
         cpu: the CPU that CMSIS-NN is compiled for; it narrows what its kernels allow and
-            take. None: safe on all.
+            take, and segments have their weights in the order that is fastest there. None: safe
+            on all, fast on those with DSP instructions.
         disable: names of passes, and of STEPS, to leave out.
         plan: who places the tensors: "optimal" (with a proof where it can be had),
             "greedy" (TFLM's own planner, no plan in the file), "pingpong" (a baseline).

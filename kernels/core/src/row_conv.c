@@ -80,8 +80,33 @@ static void make_channel(const work* it, int32_t channel) {
 
 /* ---- kBlock output channels ------------------------------------------------------------------- */
 
+/* None where the result is sums. */
+static void get_scales(const work* it, int32_t channel, arenafit_scales* scales) {
+  scales->multipliers = NULL;
+  if (it->data->multipliers != NULL) {
+    arenafit_scales_of(it->params, it->data, channel, it->sums == NULL ? it->filter : INT32_MAX,
+                       scales);
+  }
+}
+
 static const int8_t* block_of(const work* it, int32_t channel) {
   return it->data->weights + channel * it->filter;
+}
+
+/* The end of a pixel, of any kind. */
+static void put(const work* it, const arenafit_scales* scales, int32_t channel, int32_t pixel,
+                arenafit_block_sums sums) {
+  const int32_t at = pixel * it->channels + channel;
+  for (int i = 0; it->sums != NULL && i < kBlock; ++i) {
+    sums.of[i] += (uint32_t)it->sums[at + i];
+  }
+  if (it->data->multipliers != NULL) {
+    arenafit_finish_block(scales, &sums, it->out_s8 + at);
+    return;
+  }
+  for (int i = 0; i < kBlock; ++i) {
+    it->out_s32[at + i] = (int32_t)sums.of[i];
+  }
 }
 
 /* Any pixel, and any kind of result. */
@@ -106,17 +131,7 @@ static __attribute__((noinline)) void make_pixel(const work* it, const arenafit_
       }
     }
   }
-  const int32_t at = pixel * it->channels + channel;
-  for (int i = 0; it->sums != NULL && i < kBlock; ++i) {
-    sums.of[i] += (uint32_t)it->sums[at + i];
-  }
-  if (it->data->multipliers != NULL) {
-    arenafit_finish_block(scales, &sums, it->out_s8 + at);
-    return;
-  }
-  for (int i = 0; i < kBlock; ++i) {
-    it->out_s32[at + i] = (int32_t)sums.of[i];
-  }
+  put(it, scales, channel, pixel, sums);
 }
 
 /* Pixels whose windows have all columns in the image, as bytes; of short runs that are whole
@@ -147,18 +162,83 @@ static __attribute__((noinline)) void make_interior(const work* it,
 }
 
 static void make_block(const work* it, int32_t channel) {
-  const int are_bytes = it->data->multipliers != NULL;
-  const int is_plain = it->sums == NULL && are_bytes && it->runs == 1 && it->length <= kExact;
-  arenafit_scales scales = {0};
-  if (are_bytes) {
-    scales = arenafit_scales_of(it->params, it->data, channel);
-  }
+  arenafit_scales scales;
+  get_scales(it, channel, &scales);
+  const int is_plain = it->sums == NULL && it->data->multipliers != NULL && it->runs == 1 &&
+                       it->length <= kExact;
   for (int32_t pixel = 0; pixel < it->width; ++pixel) {
     if (is_plain && pixel == it->interior.first && pixel < it->interior.end) {
       make_interior(it, &scales, channel);
       pixel = it->interior.end - 1;
     } else {
       make_pixel(it, &scales, channel, pixel);
+    }
+  }
+}
+
+/* ---- kBlock output channels, plain layout: with vectors --------------------------------------- */
+
+/* Pixels whose windows have all columns in the image, of whole windows, as bytes. */
+static __attribute__((noinline)) void make_interior_of_vectors(const work* it,
+                                                               const arenafit_scales* its_scales,
+                                                               int32_t channel) {
+  const arenafit_scales scales = *its_scales;
+  const int32_t* biases = it->data->folded + channel;
+  const int8_t* weights = it->data->weights + channel * it->filter;
+  const int8_t* const* first_row = it->rows;
+  const int8_t* const* end_of_rows = it->rows + it->params->window.kernel_h;
+  const ptrdiff_t filter = it->filter;
+  const int32_t length = it->length, runs = it->runs, jump = it->jump;
+  const int32_t stride = it->params->window.stride_w * it->input_channels;
+  const int32_t end = start_of(it, it->interior.end), channels = it->channels;
+  int8_t* out = it->out_s8 + it->interior.first * channels + channel;
+  for (int32_t start = start_of(it, it->interior.first); start != end; start += stride) {
+    arenafit_block_sums sums = arenafit_sums_from(biases);
+    const int8_t* w = weights;
+    for (const int8_t* const* row = first_row; row != end_of_rows; ++row) {
+      const int8_t* x = *row + start;
+      for (int32_t j = 0; j < runs; ++j, x += jump, w += length) {
+        arenafit_dot_vectors(x, w, filter, length, &sums);
+      }
+    }
+    arenafit_finish_block(&scales, &sums, out);
+    out += channels;
+  }
+}
+
+/* Any pixel, and any kind of result. */
+static void make_pixel_of_vectors(const work* it, const arenafit_scales* scales, int32_t channel,
+                                  int32_t pixel) {
+  const arenafit_range_of taps =
+      arenafit_taps_inside(&it->params->window, pixel, it->input_width);
+  const int whole = is_interior(it, pixel) && is_whole(it);
+  const int32_t step = it->runs == 1 ? taps.end - taps.first : 1, count = step * it->depth;
+  arenafit_block_sums sums =
+      arenafit_sums_from((whole ? it->data->folded : it->data->bias) + channel);
+  for (int32_t i = it->inside.first; i < it->inside.end; ++i) {
+    const int8_t* row = it->data->weights + channel * it->filter + i * row_of_filter(it);
+    for (int32_t j = taps.first; j < taps.end; j += step) {
+      const int8_t* weights = row + j * it->depth;
+      arenafit_dot_vectors(it->rows[i] + (start_of(it, pixel) + j * it->jump), weights, it->filter,
+                           count, &sums);
+      if (!whole) {
+        arenafit_add_offset(weights, it->filter, count, it->params->input_offset, &sums);
+      }
+    }
+  }
+  put(it, scales, channel, pixel, sums);
+}
+
+static void make_block_of_vectors(const work* it, int32_t channel) {
+  arenafit_scales scales;
+  get_scales(it, channel, &scales);
+  const int is_plain = it->sums == NULL && it->data->multipliers != NULL && is_whole(it);
+  for (int32_t pixel = 0; pixel < it->width; ++pixel) {
+    if (is_plain && pixel == it->interior.first && pixel < it->interior.end) {
+      make_interior_of_vectors(it, &scales, channel);
+      pixel = it->interior.end - 1;
+    } else {
+      make_pixel_of_vectors(it, &scales, channel, pixel);
     }
   }
 }
@@ -194,6 +274,9 @@ void arenafit_conv_2d_row_s8(const arenafit_conv* params, const arenafit_conv_da
     for (; output->channels - channel >= kBlock; channel += kBlock) {
       make_block(&it, channel);
     }
+  }
+  for (; kHasVectors && params->groups == 1 && output->channels - channel >= kBlock; channel += kBlock) {
+    make_block_of_vectors(&it, channel);
   }
   for (; channel < output->channels; ++channel) {
     make_channel(&it, channel);

@@ -168,7 +168,8 @@ static __attribute__((noinline)) void make_interior(const work* it, const int8_t
 }
 
 static void make_block(const work* it, const int8_t* const* taps, int32_t channel) {
-  const arenafit_scales scales = arenafit_scales_of(it->params, it->data, channel);
+  arenafit_scales scales;
+  arenafit_scales_of(it->params, it->data, channel, it->taps, &scales);
   for (int32_t pixel = 0; pixel < it->width; ++pixel) {
     if (pixel == it->interior.first && pixel < it->interior.end) {
       make_interior(it, taps, &scales, channel);

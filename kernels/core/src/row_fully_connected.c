@@ -11,14 +11,19 @@ void arenafit_fully_connected_row_s8(const arenafit_conv* params, const arenafit
   const ptrdiff_t filter = (ptrdiff_t)input->rows * count;
   const int last = y == input->rows - 1;
   const int32_t* before = y == 0 ? data->folded : sums;
+  const int in_blocks = params->layout == ARENAFIT_LAYOUT_BLOCKS;
   int32_t channel = 0;
-  for (; params->layout == ARENAFIT_LAYOUT_BLOCKS && channels - channel >= kBlock;
-       channel += kBlock) {
+  for (; (in_blocks || kHasVectors) && channels - channel >= kBlock; channel += kBlock) {
+    const int8_t* weights = data->weights + channel * filter;
     arenafit_block_sums partial = arenafit_sums_from(before + channel);
-    const int8_t* weights = data->weights + channel * filter + (ptrdiff_t)y * count * kBlock;
-    arenafit_dot_block(row, weights, count, 0, &partial);
+    if (in_blocks) {
+      arenafit_dot_block(row, weights + (ptrdiff_t)y * count * kBlock, count, 0, &partial);
+    } else {
+      arenafit_dot_vectors(row, weights + (ptrdiff_t)y * count, filter, count, &partial);
+    }
     if (last) {
-      const arenafit_scales scales = arenafit_scales_of(params, data, channel);
+      arenafit_scales scales;
+      arenafit_scales_of(params, data, channel, filter, &scales);
       arenafit_finish_block(&scales, &partial, out + channel);
     } else {
       for (int i = 0; i < kBlock; ++i) {

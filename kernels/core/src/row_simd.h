@@ -10,6 +10,19 @@
 #if defined __ARM_FEATURE_MVE && __ARM_FEATURE_MVE & 1
 #define ARENAFIT_MVE
 #include <arm_mve.h>
+enum { kHasVectors = 1 };
+
+/* arenafit_requantize of four numbers. */
+static inline int32x4_t arenafit_requantize_four(int32x4_t x, int32x4_t multipliers,
+                                                 int32x4_t shifts) {
+  const int32x4_t zero = vdupq_n_s32(0), right = vminq_s32(shifts, zero);
+  const int32x4_t high = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shifts, zero)), multipliers);
+  /* The sign where something is shifted out: halves go away from 0. */
+  const int32x4_t sign = vshrq_n_s32(vandq_s32(high, right), 31);
+  return vrshlq_s32(vaddq_s32(high, sign), right);
+}
+#else
+enum { kHasVectors = 0 };
 #endif
 
 #if defined __ARM_FEATURE_SIMD32 && defined __ARM_FEATURE_DSP && defined __thumb2__
@@ -84,38 +97,46 @@ static inline int32_t arenafit_saturate(int32_t value) {
   return byte;
 }
 
-/* (a * b + 2^31) >> 32, and that added to `sum`. */
+/* (a * b + 2^31) >> 32 */
 static inline int32_t arenafit_smmulr(int32_t a, int32_t b) {
   int32_t high;
   __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(a), "r"(b));
   return high;
 }
 
-static inline int32_t arenafit_smmlar(int32_t a, int32_t b, int32_t sum) {
+/* sum + ((-a * b + 2^31) >> 32) */
+static inline int32_t arenafit_smmlsr(int32_t a, int32_t b, int32_t sum) {
   int32_t high;
-  __asm__("smmlar %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(sum));
+  __asm__("smmlsr %0, %1, %2, %3" : "=r"(high) : "r"(a), "r"(b), "r"(sum));
   return high;
 }
 
 /* ---- requantising ----------------------------------------------------------------------------
  *
- * The first of the two roundings of arenafit_requantize is SMMULR's, of the doubled number; the
- * second is SMMULR's with 2^(32 + shift), where halves of negative numbers are made a little less
- * before. Doubling saturates: then |x| >= 2^30, and with a multiplier >= 2^30 and a shift of -20 or
- * more the result is beyond 2 * 2^8 in both cases. So it is exact where it is clamped to a byte,
- * after something from -128 to 127 has been added. */
+ * The first of the two roundings of arenafit_requantize is SMMULR's, of the doubled number. The
+ * second is SMMLSR's, with -2^(32 + shift), where a negative number is made a little smaller before,
+ * as its halves go away from 0. That is exact where |x| < 2^30. Doubling saturates beyond; with a
+ * multiplier >= 2^30 and a shift >= -20 the result is more than 2^9 then in any case, and so exact
+ * all the same where something from -128 to 127 is added and the sum is clamped to a byte. */
 
-static inline int arenafit_has_factor(int32_t multiplier, int32_t shift) {
-  return multiplier >= 1 << 30 && shift >= -20 && shift <= -2;
+/* is_small: whether |x| < 2^30 for sure. */
+static inline int arenafit_has_factor(int32_t multiplier, int32_t shift, int is_small) {
+  return (multiplier >= 1 << 30 && shift >= (is_small ? -31 : -20) && shift <= -1) ||
+         multiplier == 0;
 }
 
-/* 2^(32 + shift) for such a shift. */
-static inline int32_t arenafit_factor(int32_t shift) { return (int32_t)(1u << (shift & 31)); }
+/* -2^(32 + shift), for shifts from -31 to -1. */
+static inline int32_t arenafit_factor(int32_t shift) {
+  return (int32_t)(0u - (1u << (shift & 31)));
+}
+
+static inline int32_t arenafit_shift_and_add(int32_t high, int32_t factor, int32_t sum) {
+  return arenafit_smmlsr(high + (high >> 31), factor, sum);
+}
 
 static inline int32_t arenafit_requantize_and_add(int32_t x, int32_t multiplier, int32_t factor,
                                                   int32_t sum) {
-  const int32_t high = arenafit_smmulr(__qadd(x, x), multiplier);
-  return arenafit_smmlar(high + (high >> 31), factor, sum);
+  return arenafit_shift_and_add(arenafit_smmulr(__qadd(x, x), multiplier), factor, sum);
 }
 #endif
 

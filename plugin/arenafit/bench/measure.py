@@ -69,7 +69,7 @@ def bench(
             f"apt-get install {' '.join(packages)}"
         )
     say("finding segments")
-    network = make_network(load(model_bytes))
+    network = make_network(load(model_bytes), cpu)
     say("running it in TFLM")
     fed, expected, oracle = _expected(model_bytes, network, inputs)
     say(f"building it for {cpu}")

@@ -9,14 +9,15 @@ from arenafit.graph import load
 __all__ = ["Network", "Port", "SegmentCall", "c_files", "export", "leaner", "make_network"]
 
 
-def export(model_bytes: bytes, name: str) -> dict[str, str]:
+def export(model_bytes: bytes, name: str, cpu: str | None = None) -> dict[str, str]:
     """The C files of a model, by file name: a header, and a source with its programs.
 
     Args:
         model_bytes: a .tflite, converted or optimised, whose operators can all be in segments.
         name: of the model; makes the files' names and those in C.
+        cpu: the CPU that they are to be fast on; they run on all.
 
     Raises:
         ModelError: the file is damaged, or an operator is in the way, which it names.
     """
-    return c_files(make_network(load(model_bytes)), name)
+    return c_files(make_network(load(model_bytes), cpu), name)

@@ -62,7 +62,7 @@ class Network:
     arena: Bytes  # a multiple of 16; everything but programs and stack
 
 
-def make_network(model: Model) -> Network:
+def make_network(model: Model, cpu: str | None = None) -> Network:
     """`model` as segments alone, with the smallest arena that the cuts of its order allow.
 
     A model that has segments already keeps them. Of others the passes and the search of
@@ -70,6 +70,7 @@ def make_network(model: Model) -> Network:
 
     Args:
         model: its main subgraph is what runs; left as it is.
+        cpu: what the weights of new segments are laid out for; see `arenafit.partial.layout`.
 
     Raises:
         ModelError: an operator can be in no segment, or an input or output is of a type that
@@ -82,7 +83,7 @@ def make_network(model: Model) -> Network:
     rules = overlap_rule("any"), scratch_rule("reference")
     if any(op.code.custom != SEGMENT for op in graph.operators):
         run_passes(copy)
-        _cut(copy, *rules)
+        _cut(copy, *rules, cpu)
     placing = model_problem(copy, *rules)
     placement = solve(placing.problem)
     count = len(placing.tensors)
@@ -104,7 +105,7 @@ class _SegmentCosts(Costs):
         return Step(position, position + 1, _NEVER, 0, None)
 
 
-def _cut(model: Model, overlaps: OverlapRule, scratch: ScratchSizes) -> None:
+def _cut(model: Model, overlaps: OverlapRule, scratch: ScratchSizes, cpu: str | None) -> None:
     graph = model.main
     costs = _SegmentCosts(graph, overlaps, scratch)
     segments = []
@@ -116,7 +117,7 @@ def _cut(model: Model, overlaps: OverlapRule, scratch: ScratchSizes) -> None:
                 "cannot be in a segment, so there is no C for it", _where(graph, first)
             )
         segments.append(step.segment)
-    run(model, graph, segments)
+    run(model, graph, segments, cpu)
 
 
 def _where(graph: Subgraph, position: int) -> str:

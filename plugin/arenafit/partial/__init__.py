@@ -39,6 +39,7 @@ def partial_model(
     scratch: ScratchSizes | None = None,
     limit: Bytes | None = None,
     progress: Callable[[str], None] | None = None,
+    cpu: str | None = None,
 ) -> Partial | None:
     """Rewrite the main subgraph of `model` so that segments of it stream by rows.
 
@@ -53,6 +54,7 @@ def partial_model(
         scratch: what these ask for.
         limit: bytes; the smallest tail with a head within the limit, if there is such a plan.
         progress: is told, in words and now and then, how far the search is.
+        cpu: what the segments' weights are laid out for; see `layout.lay_out`.
 
     Returns:
         What was done; None where no operator can be in a segment (nothing is changed then).
@@ -68,7 +70,7 @@ def partial_model(
     segments = [step.segment for step in cut.steps if step.segment is not None]
     if not segments:
         return None
-    run(model, graph, segments)
+    run(model, graph, segments, cpu)
     return Partial(cut, len(segments), sum(len(s.operators) for s in segments), cut.cost)
 
 

@@ -115,7 +115,7 @@ def _encode(program: Program) -> bytes:
     out.data += struct.pack(f"<{len(operands)}H", *operands)
     first = 0
     for i, op in enumerate(program.operators):
-        at = _write_parameters(out, op, program.tensors[op.operands[0]])
+        at = _write_parameters(out, op, program)
         _OPERATOR.pack_into(
             out.data, operators + i * _OPERATOR.size,
             op.kind, len(op.operands), first, op.output, 0, at, op.accumulator,
@@ -137,11 +137,14 @@ def _encode(program: Program) -> bytes:
     return bytes(out.data)
 
 
-def _write_parameters(out: _Layout, op: ProgramOperator, source: ProgramTensor) -> int:
-    """The struct and what it points at; its offset. `source` is the first operand."""
+def _write_parameters(out: _Layout, op: ProgramOperator, program: Program) -> int:
+    """The struct and what it points at; its offset."""
     match op.parameters:
         case Conv() as conv:
-            return _write_conv(out, conv, arrange(op.kind, conv, source))
+            weights = conv.weights
+            if conv.layout is not Layout.PLAIN:
+                weights = arrange(op.kind, conv, program.tensors[op.operands[0]])
+            return _write_conv(out, conv, weights)
         case Pool(window, clamp):
             return out.append(_POOL.pack(*window.fields(), *clamp))
         case Mean(sum_offset, multiplier, shift, output_offset):
@@ -315,4 +318,6 @@ def _read_conv(
         struct.unpack_from(f"<{channels}b", data, shifts) if scaled else (), groups,
         Layout(layout),
     )  # fmt: skip
+    if conv.layout is Layout.PLAIN:
+        return conv
     return replace(conv, weights=restore(found, kind, conv, source))

@@ -9,7 +9,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from arenafit.memory.variant import VARIANTS
-from arenafit.partial.program import Conv, Kind, Layout, Program, ProgramTensor
+from arenafit.partial.program import (
+    Conv,
+    Kind,
+    Layout,
+    Program,
+    ProgramOperator,
+    ProgramTensor,
+    TensorType,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,24 +41,27 @@ def lay_out(program: Program, cpu: str | None = None) -> Program:
         cpu: one of `memory.variant.VARIANTS`.
     """
     vectors = cpu is not None and VARIANTS[cpu] == "mve"
-    operators = []
-    for op in program.operators:
-        if isinstance(op.parameters, Conv):
-            source = program.tensors[op.operands[0]]
-            layout = _best(op.kind, op.parameters, source, vectors)
-            op = replace(op, parameters=replace(op.parameters, layout=layout))
-        operators.append(op)
+    operators = (_laid_out(op, program, vectors) for op in program.operators)
     return replace(program, operators=tuple(operators))
 
 
-def _best(kind: Kind, conv: Conv, source: ProgramTensor, vectors: bool) -> Layout:
-    depthwise = kind is Kind.DEPTHWISE_CONV_2D
-    fits = (
-        len(conv.folded) >= _BLOCK
-        if depthwise
-        else not vectors and conv.groups == 1 and _can_be_pairs(conv)
-    )
-    return Layout.BLOCKS if fits else Layout.PLAIN
+def _laid_out(op: ProgramOperator, program: Program, vectors: bool) -> ProgramOperator:
+    if not isinstance(op.parameters, Conv):
+        return op
+    kind, conv = op.kind, op.parameters
+    source = program.tensors[op.operands[0]]
+    if source.type is not TensorType.S8:
+        return op
+    if kind is Kind.DEPTHWISE_CONV_2D and source.channels == 1:
+        # Of one channel it is a plain convolution, which has its taps in one run.
+        taps = _array(conv.weights).reshape(-1, len(conv.folded))
+        kind, conv = Kind.CONV_2D, replace(conv, weights=taps.transpose().tobytes())
+    if kind is Kind.DEPTHWISE_CONV_2D:
+        fits = len(conv.folded) >= _BLOCK
+    else:
+        fits = not vectors and conv.groups == 1 and _can_be_pairs(conv)
+    layout = Layout.BLOCKS if fits else Layout.PLAIN
+    return replace(op, kind=kind, parameters=replace(conv, layout=layout))
 
 
 def _can_be_pairs(conv: Conv) -> bool:
@@ -63,9 +74,7 @@ def _can_be_pairs(conv: Conv) -> bool:
 
 
 def arrange(kind: Kind, conv: Conv, source: ProgramTensor) -> bytes:
-    """The weights of `conv`, which reads `source`, as its layout has them."""
-    if conv.layout is Layout.PLAIN:
-        return conv.weights
+    """The weights of `conv`, which reads `source`, in blocks."""
     channels = len(conv.folded)
     blocked = channels - channels % _BLOCK
     if kind is Kind.DEPTHWISE_CONV_2D:
@@ -79,15 +88,14 @@ def arrange(kind: Kind, conv: Conv, source: ProgramTensor) -> bytes:
 
 
 def restore(data: bytes, kind: Kind, conv: Conv, source: ProgramTensor) -> bytes:
-    """The other way round: plain weights out of `data`, which are laid out as `conv` says."""
-    if conv.layout is Layout.PLAIN:
-        return data
+    """The other way round: plain weights out of `data`, which has them in blocks."""
     channels = len(conv.folded)
     blocked, each = channels - channels % _BLOCK, len(data) // channels
     head, rest = _array(data[: blocked * each]), _array(data[blocked * each :])
     if kind is Kind.DEPTHWISE_CONV_2D:
         blocks = head.reshape(-1, each, _BLOCK).transpose(1, 0, 2).reshape(each, blocked)
-        return _concatenated([blocks, rest.reshape(each, -1)], 1).tobytes()
+        plain: Bytes8 = _concatenated([blocks, rest.reshape(each, -1)], 1)
+        return plain.tobytes()
     length = _run(kind, conv, source)
     runs = _unpaired(head.reshape(-1, each // length, length * _BLOCK), length)
     return runs.transpose(0, 3, 1, 2).tobytes() + rest.tobytes()
