@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arenafit.graph import DType, Quantization
+from arenafit.partial.roles_moving import nearest
 from support.builder import GraphBuilder
 from support.native import C_FLAGS, ROOT, compile_shared
 from support.segment import program_of, same_as_tflm
@@ -112,6 +113,37 @@ def test_concatenation_is_that_of_tflm_along_any_axis(shape, axis, others, seed)
     assert same_as_tflm(g.model(), seed=seed)
 
 
+@given(st.integers(1, 3), st.data(), SEEDS)
+def test_concatenation_of_fewer_dimensions_is_that_of_tflm(rank, data, seed):
+    g = GraphBuilder(seed)
+    shape = [1, *data.draw(st.lists(EXTENTS, min_size=rank - 1, max_size=rank - 1))]
+    axis = rank - 1 - data.draw(st.integers(0, rank - 1))
+    parts = [g.input(shape)]
+    for extent in data.draw(st.lists(st.integers(1, 5), max_size=3)):
+        parts.append(g.input((*shape[:axis], extent, *shape[axis + 1 :]), like=parts[0]))
+    g.output(g.concat(parts, axis - rank if data.draw(st.booleans()) else axis))
+    assert same_as_tflm(g.model(), seed=seed)
+
+
+@given(IMAGES, st.tuples(st.integers(1, 20), st.integers(1, 20)), st.data(), SEEDS)
+def test_resizing_to_the_nearest_neighbour_is_that_of_tflm(shape, size, data, seed):
+    g = GraphBuilder(seed)
+    corners = data.draw(st.booleans())
+    centers = False if corners else data.draw(st.booleans())  # not both, TFLM's converter says
+    options = {"align_corners": corners, "half_pixel_centers": centers}
+    g.output(g.conv(g.resize(g.conv(g.input(shape), 3, 3), size, **options), 2, 3))
+    assert same_as_tflm(g.model(), seed=seed)
+
+
+def test_rows_of_a_resize_are_read_where_tflm_reads_them():
+    assert nearest(3, 7, False, False) == (0, 0, 0, 1, 1, 2, 2)
+    assert nearest(3, 7, True, False) == (0, 0, 1, 1, 1, 2, 2)
+    assert nearest(3, 7, False, True) == (0, 0, 1, 1, 1, 2, 2)
+    assert nearest(7, 3, False, True) == (1, 3, 5)
+    assert nearest(7, 3, False, False) == (0, 2, 4)
+    assert nearest(7, 3, True, False) == (0, 3, 6)
+
+
 @given(IMAGES, st.tuples(*[st.tuples(st.integers(0, 3), st.integers(0, 3))] * 3), SEEDS)
 def test_padding_is_that_of_tflm(shape, pads, seed):
     g = GraphBuilder(seed)
@@ -142,6 +174,28 @@ def test_softmax_is_that_of_tflm(shape, seed):
     g = GraphBuilder(seed)
     g.output(g.softmax(g.input(shape)))
     assert same_as_tflm(g.model(), runs=4, seed=seed)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 5), (1, 6, 4), (2, 3, 4)])
+def test_softmax_is_that_of_tflm_in_any_number_of_dimensions(shape):
+    g = GraphBuilder(2)
+    g.output(g.softmax(g.input(shape)))
+    assert same_as_tflm(g.model(), runs=4)
+
+
+@pytest.mark.parametrize("name", ["SQUEEZE", "EXPAND_DIMS"])
+def test_another_shape_for_the_same_bytes_is_no_operator(name):
+    g = GraphBuilder(2)
+    x = g.mean(g.conv(g.input((1, 6, 5, 2)), 4, 3), keep_dims=name == "SQUEEZE")
+    if name == "SQUEEZE":
+        x = g.op(name, [x], (1, 4), like=x, squeeze_dims=[1, 2])
+    else:
+        x = g.op(name, [x, g.const(1)], (1, 1, 4), like=x)
+    g.output(g.fully_connected(x, 3))
+    assert [op.kind.name for op in program_of(g.model()).operators] == [
+        "CONV_2D", "MEAN", "FULLY_CONNECTED",
+    ]  # fmt: skip
+    assert same_as_tflm(g.model())
 
 
 @pytest.mark.parametrize("scale", [1e-4, 0.004, 0.05, 0.3, 2.0])

@@ -460,11 +460,14 @@ class GraphBuilder:
         self.node("SPLIT", [self.const(axis), x], outputs, num_splits=parts)
         return outputs
 
-    def resize(self, x: Tensor, size: Pair, kind: str = "NEAREST_NEIGHBOR") -> Tensor:
+    def resize(
+        self, x: Tensor, size: Pair, kind: str = "NEAREST_NEIGHBOR", **options: bool
+    ) -> Tensor:
         """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR to (height, width)."""
         height, width = _pair(size)
         shape = (x.shape[0], height, width, x.shape[3])
-        return self.op(f"RESIZE_{kind}", [x, self.const([height, width])], shape, like=x)
+        size_ = self.const([height, width])
+        return self.op(f"RESIZE_{kind}", [x, size_], shape, like=x, **options)
 
     def quantize(self, x: Tensor, dtype: DType) -> Tensor:
         """QUANTIZE from float, or from one integer type to another."""

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 
 from arenafit.errors import ModelError
-from arenafit.graph.model import Operator, Tensor
+from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import integers
 from arenafit.memory.access.window import Axis
 from arenafit.partial.arithmetic import (
@@ -267,15 +267,16 @@ def _product(op: Operator, role: Role) -> Parameters | None:
 
 
 def _concatenation(op: Operator, role: Role) -> Parameters:
-    del role
-    return Concatenation(int(op.option("axis")) % 4 - 1)
+    del op
+    return Concatenation(role.axis)
 
 
 def _pad(op: Operator, role: Role) -> Parameters:
     """pad_common.cc: the output's zero point all around"""
     pads = integers(op, 1, 8)
     assert pads is not None
-    return Pad((pads[2], pads[4], pads[6]), zero_of(role.output))
+    value = 0 if role.output.dtype is DType.FLOAT32 else zero_of(role.output)
+    return Pad((pads[2], pads[4], pads[6]), value)
 
 
 def _table(op: Operator, role: Role) -> Parameters | None:
@@ -285,13 +286,10 @@ def _table(op: Operator, role: Role) -> Parameters | None:
 
 
 def _resize(op: Operator, role: Role) -> Parameters:
-    """strided_slice.cc: rows and columns of the input, in even steps"""
+    """strided_slice.cc, resize_nearest_neighbor.cc"""
     del op
-    assert role.image is not None
-    rows, columns = (
-        tuple(i * axis.stride - axis.pad for i in range(axis.out)) for axis in role.image
-    )
-    return Resize(rows, columns)
+    assert role.lookup is not None
+    return Resize(*role.lookup)
 
 
 def _softmax(op: Operator, role: Role) -> Parameters | None:

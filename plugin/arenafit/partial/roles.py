@@ -9,61 +9,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import integers, spatial_image
-from arenafit.memory.access.window import Axis
-from arenafit.partial.program import TensorType
+from arenafit.partial.role import (
+    MAX_OPERANDS,
+    MAX_TAPS,
+    TYPES,
+    Role,
+    Shape,
+    flat,
+    operand_shape,
+    rows_of,
+    source_of,
+)
+from arenafit.partial.roles_moving import MOVING
 from arenafit.partial.rows import Window
 from arenafit.passes.rewrite import zero_point
 
-__all__ = ["TYPES", "UNARY", "Role", "Shape", "flat", "operand_shape", "role"]
-
-Shape = tuple[int, int, int]
-"""Rows, columns, channels."""
-
-TYPES = {
-    DType.INT8: TensorType.S8,
-    DType.UINT8: TensorType.U8,
-    DType.INT16: TensorType.S16,
-    DType.FLOAT32: TensorType.F32,
-}
-"""Types of activations that segments can have."""
+__all__ = [
+    "MAX_OPERANDS",
+    "MAX_TAPS",
+    "TYPES",
+    "UNARY",
+    "Role",
+    "Shape",
+    "flat",
+    "operand_shape",
+    "role",
+]
 
 UNARY = frozenset({"RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH", "QUANTIZE"})
 """Operators that map each byte to a byte: tables of 256."""
 
-MAX_TAPS = 32  # ARENAFIT_MAX_TAPS, program.h
-MAX_OPERANDS = 16  # ARENAFIT_MAX_OPERANDS
 
 _MAX_ROWS = 1 << 12  # of a tensor: beyond, looking at rows one by one takes too long
 _BINARY = frozenset({"ADD", "SUB", "MUL"})
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """An operator as a member of a segment.
-
-    `inputs` are its activations, `shapes` how it sees each of them (None: as whatever another
-    user of the tensor does), `windows` which of their rows its steps read (None: row for row).
-    """
-
-    kind: str  # as in program.h, but for RESHAPE
-    inputs: tuple[Tensor, ...]
-    shapes: tuple[Shape | None, ...]
-    windows: tuple[Window | None, ...]
-    output: Tensor
-    shape: Shape | None  # of the output
-    image: tuple[Axis, Axis] | None = None  # rows and columns of a sliding window
-    reduces: bool = False
-
-
-def flat(tensor: Tensor) -> Shape:
-    """`tensor` as it is without a partner that knows better."""
-    if len(tensor.shape) == 4:
-        return tensor.shape[1], tensor.shape[2], tensor.shape[3]
-    return 1, 1, tensor.elements
 
 
 def role(op: Operator) -> Role | None:
@@ -75,9 +57,11 @@ def role(op: Operator) -> Role | None:
     if not all(_plain(t) for t in tensors):
         return None
     types = {t.dtype for t in tensors}
-    if op.name not in _CONVERTING and not types <= _CALCULATING:
-        return None
-    return describe(op)
+    if op.name in MOVING:
+        right = len(types) == 1
+    else:
+        right = op.name in _CONVERTING or types <= _CALCULATING
+    return describe(op) if right else None
 
 
 _CONVERTING = frozenset({"QUANTIZE", "DEQUANTIZE"})  # from one type to another
@@ -107,11 +91,6 @@ def _is_quantized(tensor: Tensor) -> bool:
         0 < quantization.scales[0] < math.inf
         and quantization.zero_points[0] in _ZERO_POINTS[tensor.dtype]
     )
-
-
-def _source(op: Operator) -> Tensor | None:
-    source = op.inputs[0]
-    return None if source is None or source.is_constant else source
 
 
 def _weights_of(op: Operator, rank: int) -> Tensor | None:
@@ -146,7 +125,7 @@ def _channels_agree(weights: Tensor, axis: int, channels: int) -> bool:
 
 def _spatial(op: Operator, kernel: tuple[int, int], dilated: bool) -> Role | None:
     """One input through a sliding window."""
-    source, target = _source(op), op.outputs[0]
+    source, target = source_of(op), op.outputs[0]
     if source is None:
         return None
     image = spatial_image(op, kernel, dilated)
@@ -155,17 +134,13 @@ def _spatial(op: Operator, kernel: tuple[int, int], dilated: bool) -> Role | Non
     if image.rows.kernel > MAX_TAPS:
         return None
     return Role(
-        op.name, (source,), (flat(source),), (_rows(image.rows),), target, flat(target),
+        op.name, (source,), (flat(source),), (rows_of(image.rows),), target, flat(target),
         image=(image.rows, image.columns),
     )  # fmt: skip
 
 
-def _rows(axis: Axis) -> Window:
-    return Window(axis.size, axis.kernel, axis.stride, axis.dilation, axis.pad)
-
-
 def _conv_2d(op: Operator) -> Role | None:
-    weights, source = _weights_of(op, 4), _source(op)
+    weights, source = _weights_of(op, 4), source_of(op)
     if weights is None or source is None or len(source.shape) != 4:
         return None
     if weights.shape[3] != source.shape[3] or weights.shape[0] != op.outputs[0].shape[-1]:
@@ -176,7 +151,7 @@ def _conv_2d(op: Operator) -> Role | None:
 
 
 def _depthwise(op: Operator) -> Role | None:
-    weights, source = _weights_of(op, 4), _source(op)
+    weights, source = _weights_of(op, 4), source_of(op)
     if weights is None or source is None or len(source.shape) != 4 or weights.shape[0] != 1:
         return None
     channels = source.shape[3] * op.option("depth_multiplier")
@@ -188,7 +163,7 @@ def _depthwise(op: Operator) -> Role | None:
 
 
 def _pool(op: Operator) -> Role | None:
-    source, target = _source(op), op.outputs[0]
+    source, target = source_of(op), op.outputs[0]
     if source is None or source.shape[3:] != target.shape[3:]:
         return None
     if source.quantization is None or target.quantization is None:
@@ -213,7 +188,7 @@ def _pool(op: Operator) -> Role | None:
 
 def _mean(op: Operator) -> Role | None:
     """Over rows and columns, in either order, dimensions kept or not."""
-    source, target = _source(op), op.outputs[0]
+    source, target = source_of(op), op.outputs[0]
     if source is None or len(source.shape) != 4 or len(op.inputs) != 2:
         return None
     axes = integers(op, 1, 2)
@@ -226,7 +201,7 @@ def _mean(op: Operator) -> Role | None:
 
 
 def _fully_connected(op: Operator) -> Role | None:
-    weights, source, target = _weights_of(op, 2), _source(op), op.outputs[0]
+    weights, source, target = _weights_of(op, 2), source_of(op), op.outputs[0]
     if weights is None or source is None or op.option("weights_format") != 0:
         return None
     outputs, depth = weights.shape
@@ -237,12 +212,6 @@ def _fully_connected(op: Operator) -> Role | None:
     return Role(
         "FULLY_CONNECTED", (source,), (None,), (None,), target, (1, 1, outputs), reduces=True
     )
-
-
-def operand_shape(tensor: Tensor) -> Shape:
-    """An operand of an elementwise operator, as broadcasting sees it: aligned to the right."""
-    rows, width, channels = (1, 1, 1, *tensor.shape)[-3:]
-    return rows, width, channels
 
 
 def _int8_constant(tensor: Tensor) -> bool:
@@ -279,7 +248,7 @@ def _table(source: Tensor, target: Tensor) -> Role:
 
 
 def _unary(op: Operator) -> Role | None:
-    source, target = _source(op), op.outputs[0]
+    source, target = source_of(op), op.outputs[0]
     if source is None or len(op.inputs) != 1 or source.shape != target.shape:
         return None
     return _table(source, target)
@@ -302,114 +271,21 @@ _CONVERSIONS = {
 
 
 def _conversion(op: Operator) -> Role | None:
-    source, target = _source(op), op.outputs[0]
+    source, target = source_of(op), op.outputs[0]
     if source is None or len(op.inputs) != 1 or source.shape != target.shape:
         return None
     kind = _CONVERSIONS.get((op.name, source.dtype, target.dtype))
     return None if kind is None else replace(_table(source, target), kind=kind)
 
 
-def _concatenation(op: Operator) -> Role | None:
-    """Of images, along any axis of theirs; all quantised alike, as the kernel wants."""
-    target, sources = op.outputs[0], list(op.activations())
-    axis = op.option("axis") % 4
-    if len(sources) != len(op.inputs) or not 1 <= len(sources) <= MAX_OPERANDS or axis == 0:
-        return None
-    if op.option("fused_activation_function") != 0:
-        return None
-    if any(len(t.shape) != 4 or not _alike(t, target) for t in (*sources, target)):
-        return None
-    for i in range(1, 4):
-        extents = [t.shape[i] for t in sources]
-        if i == axis and sum(extents) != target.shape[i]:
-            return None
-        if i != axis and set(extents) != {target.shape[i]}:
-            return None
-    windows: list[Window | None] = []
-    row = 0
-    for source in sources:
-        windows.append(Window(source.shape[1], pad=row) if axis == 1 else None)
-        row += source.shape[1]
-    return Role(
-        "CONCATENATION", tuple(sources), tuple(map(flat, sources)), tuple(windows), target,
-        flat(target),
-    )  # fmt: skip
-
-
-def _alike(a: Tensor, b: Tensor) -> bool:
-    assert a.quantization is not None and b.quantization is not None
-    return (a.quantization.scales, a.quantization.zero_points) == (
-        b.quantization.scales,
-        b.quantization.zero_points,
-    )
-
-
-def _pad(op: Operator) -> Role | None:
-    """Rows and columns around the image, filled with the zero point."""
-    source, target = _source(op), op.outputs[0]
-    if source is None or len(op.inputs) != 2 or not _alike(source, target):
-        return None
-    if len(source.shape) != 4 or len(target.shape) != 4:
-        return None
-    pads = integers(op, 1, 8)
-    if pads is None or min(pads) < 0 or pads[0] or pads[1]:
-        return None
-    grown = (source.shape[i] + pads[2 * i] + pads[2 * i + 1] for i in range(4))
-    if target.shape != tuple(grown):
-        return None
-    window = Window(source.shape[1], pad=pads[2])
-    return Role("PAD", (source,), (flat(source),), (window,), target, flat(target))
-
-
-_SLICE_MASKS = ("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
-
-
-def _strided_slice(op: Operator) -> Role | None:
-    """Every so many rows and columns of an image, all channels: as a nearest neighbour."""
-    source, target = _source(op), op.outputs[0]
-    if source is None or len(op.inputs) != 4 or len(source.shape) != 4 or len(target.shape) != 4:
-        return None
-    if any(op.option(mask) for mask in _SLICE_MASKS) or op.option("offset", False):
-        return None
-    limits = [integers(op, i, 4) for i in (1, 2, 3)]
-    begins, ends, strides = limits
-    if begins is None or ends is None or strides is None or min(strides) < 1:
-        return None
-    axes = []
-    for i, size in enumerate(source.shape):
-        begin = 0 if op.option("begin_mask") >> i & 1 else _within(begins[i], size)
-        end = size if op.option("end_mask") >> i & 1 else _within(ends[i], size)
-        if target.shape[i] != -(-(end - begin) // strides[i]):
-            return None
-        axes.append(Axis(size, target.shape[i], 1, strides[i], 1, -begin))
-    if any(axis.out != axis.size for axis in (axes[0], axes[3])):
-        return None
-    return Role(
-        "RESIZE_NEAREST_NEIGHBOR", (source,), (flat(source),), (_rows(axes[1]),), target,
-        flat(target), image=(axes[1], axes[2]),
-    )  # fmt: skip
-
-
-def _within(index: int, size: int) -> int:
-    """An index of a slice: from the end where negative, clipped to the tensor."""
-    return max(0, min(size, index + size if index < 0 else index))
-
-
-def _reshape(op: Operator) -> Role | None:
-    """Nothing but another name: input and output are one tensor of the segment."""
-    source, target = _source(op), op.outputs[0]
-    if source is None or source.elements != target.elements or not _alike(source, target):
-        return None
-    return Role("RESHAPE", (source,), (None,), (None,), target, None)
-
-
 def _softmax(op: Operator) -> Role | None:
-    source, target = _source(op), op.outputs[0]
-    if source is None or source.shape != target.shape or len(source.shape) not in (2, 4):
+    source, target = source_of(op), op.outputs[0]
+    if source is None or source.shape != target.shape or not 1 <= len(source.shape) <= 4:
         return None
-    if len(source.shape) == 2 and source.shape[0] != 1:
+    shape = operand_shape(source)
+    if math.prod(shape) != source.elements:
         return None
-    return Role("SOFTMAX", (source,), (flat(source),), (None,), target, flat(source))
+    return Role("SOFTMAX", (source,), (shape,), (None,), target, shape)
 
 
 _ROLES: dict[str, Callable[[Operator], Role | None]] = {
@@ -419,11 +295,8 @@ _ROLES: dict[str, Callable[[Operator], Role | None]] = {
     "AVERAGE_POOL_2D": _pool,
     "MEAN": _mean,
     "FULLY_CONNECTED": _fully_connected,
-    "CONCATENATION": _concatenation,
-    "PAD": _pad,
-    "RESHAPE": _reshape,
     "SOFTMAX": _softmax,
-    "STRIDED_SLICE": _strided_slice,
+    **MOVING,
     **dict.fromkeys(sorted(_BINARY), _binary),
     **dict.fromkeys(sorted(UNARY), _unary),
     **dict.fromkeys(sorted(_CONVERTING), _conversion),

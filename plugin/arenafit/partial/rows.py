@@ -23,7 +23,9 @@ from functools import lru_cache
 
 from arenafit.memory.problem import Bytes
 
-__all__ = ["Demand", "RowGraph", "RowOperator", "RowTensor", "Simulation", "Window", "simulate"]
+__all__ = [
+    "Demand", "Lookup", "RowGraph", "RowOperator", "RowTensor", "Simulation", "Window", "simulate",
+]  # fmt: skip
 
 _NO_ROW = 1 << 40  # beyond every row: nothing is left to read
 
@@ -49,6 +51,18 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup:
+    """One row of an input for each step, in a table that does not descend."""
+
+    size: int  # rows of the input
+    rows: tuple[int, ...]
+
+    def taps(self, step: int) -> range:
+        """The row that `step` reads."""
+        return range(self.rows[step], self.rows[step] + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class RowTensor:
     """A tensor as rows; `whole` ones lie in the arena, the others in rings."""
 
@@ -62,7 +76,7 @@ class Demand:
     """What the steps of an operator read of one input."""
 
     tensor: int  # index into RowGraph.tensors
-    window: Window
+    window: Window | Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +240,7 @@ class _Run:
 
 
 @lru_cache(1 << 12)  # windows recur, as segments that are tried have operators in common
-def _reads(window: Window, reduces: bool, steps: int) -> tuple[list[int], list[int]]:
+def _reads(window: Window | Lookup, reduces: bool, steps: int) -> tuple[list[int], list[int]]:
     """Of the first `steps` steps, which are all that will be done: see `_Run`."""
     if reduces:
         rows = list(range(steps))
