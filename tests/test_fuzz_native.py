@@ -22,6 +22,7 @@ from arenafit.memory.metadata import encode
 from arenafit.memory.placement import solve
 from arenafit.memory.problem import ONLINE, Placement, Problem, Request
 from arenafit.partial.encoding import encode as encode_program
+from arenafit.partial.feed import feed_inputs
 from arenafit.passes.inplace_max_pool import pool_options
 from support.builder import GraphBuilder
 from support.fuzzing import CORE, GLUE, TARGETS, Report, build, fuzz, replay
@@ -82,10 +83,16 @@ def pools() -> list[bytes]:
 def segments() -> list[bytes]:
     """Programs of small networks with all kinds of operators."""
     found = []
-    for network in (streamed, joined, reduced, converted):
+    for network, fed in (
+        (streamed, False), (joined, False), (reduced, False), (converted, False),
+        (streamed, True), (summed, True), (converted, True),
+    ):  # fmt: skip
         g = GraphBuilder(seed=2)
         network(g)
-        found.append(encode_program(program_of(g.model())))
+        model = g.model()
+        if fed:
+            feed_inputs(model)
+        found.append(encode_program(program_of(model)))
     return found
 
 
@@ -106,6 +113,10 @@ def joined(g: GraphBuilder) -> None:
     y = g.add(g.conv(x, 3), g.unary("LEAKY_RELU", x, alpha=0.1))
     both = g.concat([y, g.pool(y, 3, 1, "SAME")])
     g.output(g.mul(g.pad(both, [(0, 0), (1, 0), (0, 1), (0, 0)]), g.random((1, 1, 1, 6))))
+
+
+def summed(g: GraphBuilder) -> None:
+    g.output(g.add(g.conv(g.input((1, 6, 4, 2)), 3), g.pool(g.input((1, 12, 8, 3)), 2)))
 
 
 def reduced(g: GraphBuilder) -> None:
@@ -327,6 +338,20 @@ FAULTS = {
         "parts->overlaps[pair] < least",
         "parts->overlaps[pair] < least - (int64_t)arenafit_row_size(output)",
         "in place gives something else",
+    ),
+    "rows are fed by nobody": Fault(
+        "segment",
+        CORE / "segment.c",
+        "source == NULL || source->next_row",
+        "source != NULL && source->next_row",
+        "SEGV|null pointer",
+    ),
+    "two operators may ask for the rows of one input": Fault(
+        "segment",
+        CORE / "segment_check.c",
+        "other->input == params->input",
+        "other == params",
+        "rows are not fed in order",
     ),
     "windows begin in the padding": Fault(
         "max_pool",

@@ -68,8 +68,13 @@ for firmware that has no room for an interpreter. All operators have to be such 
 stream them by rows; the first that is not is named. Compile the files together with arenafit's
 kernels/core, which needs no library but string.h.
 
-example:
+With --feed-rows an input needs no place in the arena: while it runs, the network asks a function of
+yours for the next row (of a camera, of a spectrogram), in order, each once, and keeps only as many
+as it still needs. The header says how many there are, and how large.
+
+examples:
   arenafit export model.tflite -o generated/
+  arenafit export model.tflite -o generated/ --feed-rows
 """
 
 
@@ -253,6 +258,9 @@ def _add_export(to: argparse._SubParsersAction[_Parser]) -> None:
         "--cpu",
         choices=("cortex-m4", "cortex-m7", "cortex-m55"),
         help="what weights are laid out for; runs on every CPU (default: those with DSP)",
+    )
+    add.add_argument(
+        "--feed-rows", action="store_true", help="inputs come row by row, and are not in the arena"
     )
     add.set_defaults(run=commands.export)
 

@@ -190,7 +190,8 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """`arenafit export`; returns the exit code."""
-    from arenafit.export import export as files_of
+    from arenafit.export import c_files, make_network
+    from arenafit.graph import load
 
     folder: Path = arguments.output
     if folder.exists() and not folder.is_dir():
@@ -198,7 +199,10 @@ def export(arguments: argparse.Namespace) -> int:
     with _progress() as progress:
         if progress is not None:
             progress("finding segments")
-        files = files_of(_read(arguments.model), arguments.model.stem, arguments.cpu)
+        model = load(_read(arguments.model))
+        network = make_network(model, arguments.cpu, arguments.feed_rows)
+        whole = make_network(model).arena if arguments.feed_rows else network.arena
+    files = c_files(network, arguments.model.stem)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -206,6 +210,8 @@ def export(arguments: argparse.Namespace) -> int:
     for name, text in files.items():
         _write(folder / name, text.encode())
         print(folder / name)
+    besides = f" ({whole:,} with the input in it)" if arguments.feed_rows else ""
+    print(f"arena: {network.arena:,} bytes{besides}")
     return 0
 
 

@@ -5,6 +5,7 @@
 // of its own, rings of the given lengths give what whole tensors give, and so does the first output
 // over the first input at the distance that the program claims.
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "arenafit/segment.h"
@@ -22,7 +23,7 @@ constexpr uint64_t kLargest = 1 << 15;   // bytes of all tensors, for the sake o
 constexpr uint64_t kMostWork = 1 << 18;  // multiplications, about
 
 Counter g_refused("refused"), g_large("large"), g_ran("ran"), g_wrong("wrong rows");
-Counter g_right("rings"), g_over("in place");
+Counter g_right("rings"), g_over("in place"), g_fed("fed");
 
 using Bytes = std::vector<uint8_t>;
 
@@ -86,8 +87,9 @@ bool IsSmall(const Bytes& program) {
   for (uint32_t i = 0; i < header.operators; ++i) {
     const arenafit_operator op = Operator(program, i);
     const size_t first = OverlapsAt(program) + 4u * header.inputs * header.outputs + 2u * op.first;
-    const arenafit_tensor x = Tensor(program, Load<uint16_t>(program.data() + first));
     const arenafit_tensor y = Tensor(program, op.output);
+    const arenafit_tensor x =
+        op.operands == 0 ? y : Tensor(program, Load<uint16_t>(program.data() + first));
     uint64_t each = 1;
     if (op.kind <= ARENAFIT_AVERAGE_POOL_2D && op.kind != ARENAFIT_FULLY_CONNECTED) {
       const auto window = Load<arenafit_window>(program.data() + op.parameters);
@@ -110,8 +112,28 @@ Bytes Content(size_t size, unsigned seed) {
   return content;
 }
 
-// Runs a checked program; the first output `distance` bytes before the first input, if told.
-std::vector<Bytes> Run(const Bytes& program, const int32_t* distance = nullptr) {
+// What has been asked of a source of rows, and when it gives up.
+struct Rows {
+  std::map<uint32_t, uint32_t> next;  // of each input
+  uint32_t left = UINT32_MAX;
+};
+
+int NextRow(void* context, uint32_t input, uint32_t row, void* into, size_t bytes) {
+  auto* rows = static_cast<Rows*>(context);
+  Require(row == rows->next[input]++, "rows are not fed in order, each once");
+  if (rows->left == 0) {
+    return 1;
+  }
+  --rows->left;
+  const Bytes content = Content(bytes, input * 31 + row + 7);
+  memcpy(into, content.data(), bytes);
+  return 0;
+}
+
+// Runs a checked program; the first output `distance` bytes before the first input, if told. After
+// `left` rows the source gives up.
+std::vector<Bytes> Run(const Bytes& program, const int32_t* distance = nullptr,
+                       uint32_t left = UINT32_MAX) {
   const arenafit_program header = Header(program);
   const auto* checked = reinterpret_cast<const arenafit_program*>(program.data());
   std::vector<fuzz::Block> blocks;
@@ -143,7 +165,17 @@ std::vector<Bytes> Run(const Bytes& program, const int32_t* distance = nullptr) 
   }
   const Bytes dirt = Content(header.workspace, 99);
   const fuzz::Block workspace = fuzz::Copy(dirt.data(), dirt.size());
-  arenafit_segment_run(checked, inputs.data(), outputs.data(), workspace.get());
+  Rows rows;
+  rows.left = left;
+  const arenafit_source source = {NextRow, &rows};
+  const arenafit_segment_status status =
+      arenafit_segment_run(checked, inputs.data(), outputs.data(), workspace.get(), &source);
+  uint32_t fed = 0;
+  for (const auto& [input, count] : rows.next) {
+    fed += count;
+  }
+  Require(status == (fed > left ? ARENAFIT_SEGMENT_ABORTED : ARENAFIT_SEGMENT_OK),
+          "a run ends with the wrong status");
   for (uint32_t i = 0; i < header.outputs; ++i) {
     memcpy(results[i].data(), outputs[i], results[i].size());
   }
@@ -259,9 +291,16 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   Run(program);
   ++g_ran;
+  const auto* unchanged = reinterpret_cast<const arenafit_program*>(program.data());
+  if (arenafit_segment_is_fed(unchanged)) {
+    ++g_fed;
+    Run(program, nullptr, static_cast<uint32_t>(size % 7));
+    Require(arenafit_segment_run(unchanged, nullptr, nullptr, nullptr, nullptr) ==
+                ARENAFIT_SEGMENT_SOURCE,
+            "it runs without a source");
+  }
   const fuzz::Block state(new uint8_t[ARENAFIT_STATE_SIZE(Header(program).operators)]);
-  if (arenafit_segment_rehearse(reinterpret_cast<const arenafit_program*>(program.data()),
-                                state.get()) != ARENAFIT_SEGMENT_OK) {
+  if (arenafit_segment_rehearse(unchanged, state.get()) != ARENAFIT_SEGMENT_OK) {
     ++g_wrong;
     return 0;
   }

@@ -15,7 +15,7 @@ uint32_t program_layout(uint32_t* out) {
       sizeof(arenafit_goal), sizeof(arenafit_conv), sizeof(arenafit_pool), sizeof(arenafit_mean),
       sizeof(arenafit_arithmetic), sizeof(arenafit_concatenation), sizeof(arenafit_pad),
       sizeof(arenafit_resize), sizeof(arenafit_softmax), sizeof(arenafit_quantize),
-      sizeof(arenafit_rescale),
+      sizeof(arenafit_rescale), sizeof(arenafit_feed),
       /* constants */
       ARENAFIT_PROGRAM_MAGIC, ARENAFIT_PROGRAM_ALIGNMENT, ARENAFIT_NO_OPERATOR, ARENAFIT_DISJOINT,
       ARENAFIT_MAX_TAPS, ARENAFIT_MAX_OPERANDS, ARENAFIT_STATE_SIZE(3),
@@ -24,8 +24,8 @@ uint32_t program_layout(uint32_t* out) {
       ARENAFIT_AVERAGE_POOL_2D, ARENAFIT_GLOBAL_AVERAGE_POOL, ARENAFIT_GLOBAL_MAX_POOL,
       ARENAFIT_MEAN, ARENAFIT_ADD, ARENAFIT_SUB, ARENAFIT_MUL, ARENAFIT_CONCATENATION, ARENAFIT_PAD,
       ARENAFIT_TABLE, ARENAFIT_RESIZE_NEAREST_NEIGHBOR, ARENAFIT_SOFTMAX, ARENAFIT_QUANTIZE,
-      ARENAFIT_DEQUANTIZE, ARENAFIT_REQUANTIZE, ARENAFIT_PLACE_WORKSPACE, ARENAFIT_PLACE_INPUT,
-      ARENAFIT_PLACE_OUTPUT, ARENAFIT_PLACE_CONSTANT, ARENAFIT_TENSOR_S8, ARENAFIT_TENSOR_S16,
+      ARENAFIT_DEQUANTIZE, ARENAFIT_REQUANTIZE, ARENAFIT_FEED, ARENAFIT_PLACE_WORKSPACE,
+      ARENAFIT_PLACE_INPUT, ARENAFIT_PLACE_OUTPUT, ARENAFIT_PLACE_CONSTANT, ARENAFIT_TENSOR_S8, ARENAFIT_TENSOR_S16,
       ARENAFIT_TENSOR_F32, ARENAFIT_TENSOR_S32, ARENAFIT_TENSOR_U8,
       /* where the fields lie that have neighbours of another size */
       FIELD(arenafit_program, workspace), FIELD(arenafit_program, inputs),

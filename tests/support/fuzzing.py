@@ -64,7 +64,7 @@ TARGETS = {
         Target(
             "segment",
             tuple(sorted((*CORE.glob("segment*.c"), *CORE.glob("row_*.c")))),
-            ("refused", "ran", "wrong rows", "rings", "in place"),
+            ("refused", "ran", "wrong rows", "rings", "in place", "fed"),
         ),
         Target(
             "max_pool",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -129,4 +130,7 @@ def random_rows(seed: int) -> RowGraph:
     tensors = tuple(
         RowTensor(h, rng.randint(1, 40), t < inputs or t in outputs) for t, h in enumerate(heights)
     )
-    return RowGraph(tensors, tuple(operators), tuple(range(inputs)), outputs)
+    fed = range(inputs if rng.random() < 0.3 else 0)
+    tensors = tuple(replace(t, whole=False) if i in fed else t for i, t in enumerate(tensors))
+    operators[:0] = [RowOperator((), t, heights[t]) for t in fed]
+    return RowGraph(tensors, tuple(operators), tuple(range(len(fed), inputs)), outputs)

@@ -6,7 +6,7 @@ import ctypes
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -25,6 +25,7 @@ from support.rewriting import tflm
 __all__ = [
     "SOURCES",
     "STATUS",
+    "Rows",
     "Runner",
     "aligned",
     "check",
@@ -46,7 +47,7 @@ SOURCES = tuple(sorted((KERNELS / "core/src").glob("segment*.c"))) + tuple(
 
 STATUS = (
     "OK", "FORMAT", "SIZE", "CHECKSUM", "TENSOR", "OPERATOR", "SHAPE", "PARAMETERS", "GOAL",
-    "RING", "OVERLAP", "ALIGNMENT",
+    "RING", "OVERLAP", "ALIGNMENT", "SOURCE", "ABORTED",
 )  # fmt: skip
 
 
@@ -132,10 +133,53 @@ def sizes(data: bytes, place: Place) -> list[int]:
     return [function(_pointer(program), ctypes.c_uint32(i)) for i in range(count)]
 
 
-def run_bytes(data: bytes, inputs: Sequence[bytes], distance: int | None = None) -> list[bytes]:
+_NEXT_ROW = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p,
+    ctypes.c_size_t,
+)  # fmt: skip
+
+
+class Source(ctypes.Structure):
+    """arenafit_source."""
+
+    _fields_ = (("next_row", _NEXT_ROW), ("context", ctypes.c_void_p))
+
+
+@dataclass
+class Rows:
+    """A source of the rows of whole inputs, which writes down what it is asked for."""
+
+    images: Sequence[bytes]
+    shift: int = 0  # it gives row `row + shift` instead, as far as there is one
+    left: int | None = None  # rows after which it gives up
+    asked: list[tuple[int, int, int]] = field(default_factory=list)  # input, row, bytes
+
+    def source(self) -> Source:
+        """For arenafit_segment_run; to be kept until it returns."""
+        return Source(_NEXT_ROW(self._next_row), None)
+
+    def _next_row(self, context: int, number: int, row: int, into: int, size: int) -> int:
+        del context
+        self.asked.append((number, row, size))
+        if self.left is not None and len(self.asked) > self.left:
+            return 1
+        image = self.images[number]
+        start = min(row + self.shift, len(image) // size - 1) * size
+        ctypes.memmove(into, image[start : start + size], size)
+        return 0
+
+
+def run_bytes(
+    data: bytes,
+    inputs: Sequence[bytes],
+    distance: int | None = None,
+    rows: Rows | None = None,
+    status: str = "OK",
+) -> list[bytes]:
     """The outputs of a program that passes arenafit_segment_check.
 
     With `distance` the first output is that many bytes before the first input, over it or not.
+    `rows` is the source of what is fed; the run has to end with `status`.
     """
     assert check(data) == "OK", check(data)
     (workspace_size,) = struct.unpack_from("<I", data, 12)
@@ -153,12 +197,15 @@ def run_bytes(data: bytes, inputs: Sequence[bytes], distance: int | None = None)
     guard = 64
     workspace = aligned(workspace_size + guard, 0x5A)
     pointers = ctypes.c_void_p * max(len(read), len(written))
-    _library().arenafit_segment_run(
+    source = None if rows is None else rows.source()
+    ended = _library().arenafit_segment_run(
         _pointer(program),
         pointers(*(array.ctypes.data for array in read)),
         pointers(*(array.ctypes.data for array in written)),
         _pointer(workspace),
+        None if source is None else ctypes.byref(source),
     )
+    assert STATUS[ended] == status
     assert (workspace[workspace_size:] == 0x5A).all(), "wrote behind the workspace"
     assert bytes(program) == data, "wrote into the program"
     return [bytes(array) for array in written]

@@ -36,7 +36,7 @@ static void run(const network* net) {
     const void* const inputs[] = {memory + call[kInput]};
     void* const outputs[] = {memory + call[kOutput]};
     arenafit_segment_run((const void*)(net->programs + call[kStart]), inputs, outputs,
-                         memory + call[kWorkspace]);
+                         memory + call[kWorkspace], NULL);
   }
 }
 

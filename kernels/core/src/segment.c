@@ -11,6 +11,7 @@ typedef struct {
   const void* const* inputs;
   void* const* outputs;
   uint8_t* workspace;
+  const arenafit_source* source;
 } run;
 
 static const uint8_t* base_of(const run* self, const arenafit_tensor* tensor) {
@@ -135,15 +136,43 @@ static void calculate(const run* self, const arenafit_operator* op, uint32_t num
   }
 }
 
-void arenafit_segment_run(const arenafit_program* program, const void* const* inputs,
-                          void* const* outputs, void* workspace) {
-  run self = {arenafit_walk_start(program, workspace), inputs, outputs, workspace};
+/* Whether there was a row. */
+static int feed(const run* self, const arenafit_operator* op, uint32_t step) {
+  const arenafit_parts* parts = &self->walk.parts;
+  const arenafit_feed* params = arenafit_at(parts->header, op->parameters);
+  const arenafit_tensor* output = &parts->tensors[op->output];
+  return self->source->next_row(self->source->context, params->input, step,
+                                target_of(self, output, step), arenafit_row_size(output)) == 0;
+}
+
+int arenafit_segment_is_fed(const arenafit_program* program) {
+  const arenafit_parts parts = arenafit_parts_of(program);
+  for (uint32_t i = 0; i < program->operators; ++i) {
+    if (parts.operators[i].kind == ARENAFIT_FEED) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+arenafit_segment_status arenafit_segment_run(const arenafit_program* program,
+                                             const void* const* inputs, void* const* outputs,
+                                             void* workspace, const arenafit_source* source) {
+  if ((source == NULL || source->next_row == NULL) && arenafit_segment_is_fed(program)) {
+    return ARENAFIT_SEGMENT_SOURCE;
+  }
+  run self = {arenafit_walk_start(program, workspace), inputs, outputs, workspace, source};
   const arenafit_operator* op;
   while ((op = arenafit_walk_next(&self.walk)) != NULL) {
     const uint32_t step = self.walk.steps[op - self.walk.parts.operators] - 1u;
     switch (op->kind) {
       case ARENAFIT_CONCATENATION:
         concatenate(&self, op, step);
+        break;
+      case ARENAFIT_FEED:
+        if (!feed(&self, op, step)) {
+          return ARENAFIT_SEGMENT_ABORTED;
+        }
         break;
       case ARENAFIT_PAD:
       case ARENAFIT_TABLE:
@@ -155,4 +184,5 @@ void arenafit_segment_run(const arenafit_program* program, const void* const* in
         break;
     }
   }
+  return ARENAFIT_SEGMENT_OK;
 }

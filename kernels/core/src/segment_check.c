@@ -155,7 +155,7 @@ typedef struct {
   const subject* program;
   const arenafit_operator* op;
   const void* params;
-  const arenafit_tensor* x; /* its first operand */
+  const arenafit_tensor* x; /* its first operand; NULL where it has none */
   const arenafit_tensor* y;
 } call;
 
@@ -439,6 +439,21 @@ static status check_requantize(const call* it) {
              : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
+/* Its number may be any that no operator before it has: rows of an input come once. */
+static status check_feed(const call* it) {
+  const arenafit_parts* parts = &it->program->parts;
+  const arenafit_feed* params = it->params;
+  for (const arenafit_operator* op = parts->operators; op != it->op; ++op) {
+    if (op->kind == ARENAFIT_FEED) {
+      const arenafit_feed* other = arenafit_at(parts->header, op->parameters);
+      if (other->input == params->input) {
+        return ARENAFIT_SEGMENT_PARAMETERS;
+      }
+    }
+  }
+  return ARENAFIT_SEGMENT_OK;
+}
+
 /* What is known of each kind of operator. */
 typedef struct {
   uint32_t least, most; /* operands */
@@ -462,6 +477,7 @@ static const kind* kind_of(uint32_t id) {
   static const kind kSoftmax = {1, 1, sizeof(arenafit_softmax), check_softmax};
   static const kind kQuantize = {1, 1, sizeof(arenafit_quantize), check_quantize};
   static const kind kRequantize = {1, 1, sizeof(arenafit_rescale), check_requantize};
+  static const kind kFeed = {0, 0, sizeof(arenafit_feed), check_feed};
   switch (id) {
     case ARENAFIT_CONV_2D:
       return &kConv;
@@ -496,6 +512,8 @@ static const kind* kind_of(uint32_t id) {
       return &kQuantize;
     case ARENAFIT_REQUANTIZE:
       return &kRequantize;
+    case ARENAFIT_FEED:
+      return &kFeed;
     default:
       return NULL;
   }
@@ -527,13 +545,14 @@ static int are_alike(const call* it) {
 static int is_one_of(uint32_t type, uint32_t types) { return types >> type & 1; }
 
 static int are_types_right(const call* it) {
-  const uint32_t x = it->x->type, y = it->y->type;
+  const uint32_t y = it->y->type, x = it->x == NULL ? y : it->x->type;
   const uint32_t s8 = 1 << ARENAFIT_TENSOR_S8, u8 = 1 << ARENAFIT_TENSOR_U8;
   const uint32_t s16 = 1 << ARENAFIT_TENSOR_S16, f32 = 1 << ARENAFIT_TENSOR_F32;
   switch (it->op->kind) {
     case ARENAFIT_CONCATENATION:
     case ARENAFIT_PAD:
     case ARENAFIT_RESIZE_NEAREST_NEIGHBOR:
+    case ARENAFIT_FEED:
       return are_alike(it);
     case ARENAFIT_TABLE:
       return is_one_of(x, s8 | u8) && is_one_of(y, s8 | u8);
@@ -570,7 +589,8 @@ static status check_operator(const subject* self, uint32_t index) {
     }
   }
   const call it = {self, op, arenafit_at(program, op->parameters),
-                   arenafit_operand(&self->parts, op, 0), &self->parts.tensors[op->output]};
+                   op->operands == 0 ? NULL : arenafit_operand(&self->parts, op, 0),
+                   &self->parts.tensors[op->output]};
   if (!are_types_right(&it)) {
     return ARENAFIT_SEGMENT_SHAPE;
   }

@@ -26,6 +26,10 @@ const char* arenafit_segment_text(arenafit_segment_status status) {
       return "an output is written over an input that is still needed";
     case ARENAFIT_SEGMENT_ALIGNMENT:
       return "a tensor is not aligned as its elements are";
+    case ARENAFIT_SEGMENT_SOURCE:
+      return "there is no source of the rows that it is fed";
+    case ARENAFIT_SEGMENT_ABORTED:
+      return "the source of rows gave up";
   }
   return "unknown status";
 }

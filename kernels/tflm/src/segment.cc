@@ -126,6 +126,9 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
     return Refuse(arenafit_segment_text(status));
   }
   const auto* program = static_cast<const arenafit_program*>(tensor->data.data);
+  if (arenafit_segment_is_fed(program)) {
+    return Refuse(arenafit_segment_text(ARENAFIT_SEGMENT_SOURCE));
+  }
   if (!AreTensorsRight(micro_context, node, program)) {
     return Refuse("the tensors are not those of the program");
   }
@@ -163,12 +166,11 @@ TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
   if (workspace == nullptr) {
     return Refuse("the workspace has no memory");
   }
-  const arenafit_segment_status status = arenafit_segment_check_overlap(program, inputs, outputs);
-  if (status != ARENAFIT_SEGMENT_OK) {
-    return Refuse(arenafit_segment_text(status));
+  arenafit_segment_status status = arenafit_segment_check_overlap(program, inputs, outputs);
+  if (status == ARENAFIT_SEGMENT_OK) {
+    status = arenafit_segment_run(program, inputs, outputs, workspace, nullptr);
   }
-  arenafit_segment_run(program, inputs, outputs, workspace);
-  return kTfLiteOk;
+  return status == ARENAFIT_SEGMENT_OK ? kTfLiteOk : Refuse(arenafit_segment_text(status));
 }
 
 }  // namespace

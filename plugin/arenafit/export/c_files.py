@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from arenafit.export.network import Network, Port, SegmentCall
+from arenafit.export.network import FedPort, Network, Port, SegmentCall
 from arenafit.graph.model import DType
 from arenafit.partial.encoding import decode
 from arenafit.partial.program import TensorType
@@ -36,23 +36,26 @@ def c_files(network: Network, name: str) -> dict[str, str]:
 
 
 def _header(network: Network, words: dict[str, str]) -> str:
+    given: Sequence[Port | FedPort] = network.fed or network.inputs
     ports = [
         _port(port, f"{kind}{number}", words)
-        for kind, found in (("INPUT", network.inputs), ("OUTPUT", network.outputs))
+        for kind, found in (("INPUT", given), ("OUTPUT", network.outputs))
         for number, port in zip(_numbers(found), found, strict=True)
     ]
+    usage, run = (_FED_USAGE, _FED_RUN) if network.fed else (_USAGE, _RUN)
     return _HEADER.format(
         **words, arena=network.arena, ports="\n".join(ports), smaller=_smaller(network),
+        usage=usage.format(**words), run=run.format(**words),
         programs=sum(len(call.program) for call in network.calls),
     )  # fmt: skip
 
 
-def _numbers(ports: Sequence[Port]) -> Iterable[str]:
+def _numbers(ports: Sequence[object]) -> Iterable[str]:
     """What tells several ports apart: nothing where there is one."""
     return [""] if len(ports) == 1 else [f"_{i}" for i in range(len(ports))]
 
 
-def _port(port: Port, label: str, words: dict[str, str]) -> str:
+def _port(port: Port | FedPort, label: str, words: dict[str, str]) -> str:
     macro = f"{words['upper']}_{label}"
     kind = _C_TYPES[port.dtype]
     # Nine digits tell every float from its neighbours.
@@ -61,8 +64,16 @@ def _port(port: Port, label: str, words: dict[str, str]) -> str:
         if port.scale is not None
         else ""
     )
+    head = f"/* {comment_text(port.name)}: {kind}, {'x'.join(map(str, port.shape))}"
+    if isinstance(port, FedPort):
+        return (
+            f"{head}, by rows */\n"
+            f"#define {macro}_ROWS {port.rows}\n"
+            f"#define {macro}_ROW_BYTES {port.row_bytes}\n"
+            f"{scale}"
+        )
     return (
-        f"/* {comment_text(port.name)}: {kind}, {'x'.join(map(str, port.shape))} */\n"
+        f"{head} */\n"
         f"#define {macro}_OFFSET {port.offset}\n"
         f"#define {macro}_BYTES {port.size}\n"
         f"{scale}"
@@ -86,11 +97,13 @@ def _smaller(network: Network) -> str:
 
 def _source(network: Network, words: dict[str, str]) -> str:
     calls = network.calls
+    body = "\n".join(_run(i, call) for i, call in enumerate(calls))
+    run = _FED_BODY if network.fed else _BODY
     return _SOURCE.format(
         **words,
         programs="\n".join(_program(i, call) for i, call in enumerate(calls)),
         checks="\n".join(_check(i, call, words) for i, call in enumerate(calls)),
-        runs="\n".join(_run(i, call) for i, call in enumerate(calls)),
+        run=run.format(**words, runs=body),
     )
 
 
@@ -113,17 +126,23 @@ def _tensors(call: SegmentCall) -> str:
     def addresses(offsets: tuple[int, ...]) -> str:
         return ", ".join(f"at + {offset}" for offset in offsets)
 
-    return (
-        f"    const void* const inputs[] = {{{addresses(call.inputs)}}};\n"
-        f"    void* const outputs[] = {{{addresses(call.outputs)}}};\n"
-    )
+    inputs = "const void* const* const inputs = NULL;"  # an array is never empty
+    if call.inputs:
+        inputs = f"const void* const inputs[] = {{{addresses(call.inputs)}}};"
+    return f"    {inputs}\n    void* const outputs[] = {{{addresses(call.outputs)}}};\n"
 
 
 def _run(index: int, call: SegmentCall) -> str:
+    """Only what is fed can fail."""
+    run = (
+        f"arenafit_segment_run((const void*)program_{index}, inputs, outputs,\n"
+        f"        at + {call.workspace}, {'source' if call.is_fed else 'NULL'})"
+    )
+    if not call.is_fed:
+        return f"  {{\n{_tensors(call)}    (void){run};\n  }}"
     return (
-        f"  {{\n{_tensors(call)}"
-        f"    arenafit_segment_run((const void*)program_{index}, inputs, outputs,"
-        f" at + {call.workspace});\n  }}"
+        f"  {{\n{_tensors(call)}    const arenafit_segment_status status = {run};\n"
+        "    if (status != ARENAFIT_SEGMENT_OK) {\n      return status;\n    }\n  }"
     )
 
 
@@ -147,9 +166,7 @@ _HEADER = """\
  *   static _Alignas(ARENAFIT_PROGRAM_ALIGNMENT) uint8_t arena[{upper}_ARENA_BYTES];
  *
  *   {c}_check(arena)    once; ARENAFIT_SEGMENT_OK unless the constants are damaged
- *   write the inputs into the arena, each time anew: their bytes are used for other things
- *   {c}_run(arena)
- *   read the outputs out of the arena
+{usage} *   read the outputs out of the arena
  *
  * A real number is SCALE * (value - ZERO_POINT), of what is no float. Bytes are those that TFLM computes.
  */
@@ -164,16 +181,14 @@ _HEADER = """\
 extern "C" {{
 #endif
 
-/* Inputs, outputs and all between them. */
+/* All of the network's memory but stack and constants. */
 #define {upper}_ARENA_BYTES {arena}
 
 {ports}
 /* Whether the constants can be run. Overwrites the arena. */
 arenafit_segment_status {c}_check(void* arena);
 
-/* Overwrites all of the arena; what is left of it is the outputs. */
-void {c}_run(void* arena);
-
+{run}
 #ifdef __cplusplus
 }}
 #endif
@@ -205,8 +220,48 @@ arenafit_segment_status {c}_check(void* arena) {{
   return ARENAFIT_SEGMENT_OK;
 }}
 
+{run}"""
+
+_USAGE = """\
+ *   write the inputs into the arena, each time anew: their bytes are used for other things
+ *   {c}_run(arena)
+"""
+
+_RUN = """\
+/* Overwrites all of the arena; what is left of it is the outputs. */
+void {c}_run(void* arena);
+"""
+
+_BODY = """\
 void {c}_run(void* arena) {{
   uint8_t* const at = arena;
 {runs}
+}}
+"""
+
+_FED_USAGE = """\
+ *   {c}_run(arena, &source)    it calls source.next_row for each row of the input that it needs
+"""
+
+_FED_RUN = """\
+/* Overwrites all of the arena; what is left of it is the outputs.
+ *
+ * Inputs are not in the arena: source->next_row(source->context, input, row, into, bytes) is called
+ * for each row of theirs when it is needed, with `input` counting from 0, `row` from 0 to ROWS - 1
+ * in order, each once, and `bytes` its ROW_BYTES. It writes them to `into`, which is in the arena
+ * and the network's again when it returns, and returns 0. Rows at the end that nobody needs are not
+ * asked for; rows of several inputs come in turns. It runs on the caller's stack and may wait for
+ * the row as long as it likes, but must leave the arena alone.
+ *
+ * ARENAFIT_SEGMENT_OK, or ARENAFIT_SEGMENT_ABORTED where next_row returned anything but 0, or
+ * ARENAFIT_SEGMENT_SOURCE where there is none; the arena holds no outputs then. */
+arenafit_segment_status {c}_run(void* arena, const arenafit_source* source);
+"""
+
+_FED_BODY = """\
+arenafit_segment_status {c}_run(void* arena, const arenafit_source* source) {{
+  uint8_t* const at = arena;
+{runs}
+  return ARENAFIT_SEGMENT_OK;
 }}
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from arenafit.candidates import overlap_rule, scratch_rule
@@ -15,13 +16,14 @@ from arenafit.memory.placement import solve
 from arenafit.memory.problem import Bytes
 from arenafit.partial.cost import Costs, Step
 from arenafit.partial.encoding import decode
-from arenafit.partial.program import Place
+from arenafit.partial.feed import feed_inputs
+from arenafit.partial.program import Feed, Place, Program, ProgramTensor
 from arenafit.partial.rewrite import run
-from arenafit.partial.roles import TYPES
+from arenafit.partial.role import FEED, TYPES
 from arenafit.partial.search import best_cut
 from arenafit.passes import copy_model, run_passes
 
-__all__ = ["Network", "Port", "SegmentCall", "make_network"]
+__all__ = ["FedPort", "Network", "Port", "SegmentCall", "make_network"]
 
 _NEVER: Bytes = 1 << 40  # the cost of what cannot be exported; every segment costs less
 
@@ -43,6 +45,19 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class FedPort:
+    """An input of the network that comes in `rows` rows of `row_bytes` bytes, and has no place."""
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    rows: int
+    row_bytes: Bytes
+    scale: float | None
+    zero_point: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentCall:
     """One segment: its program, and where its tensors and its workspace lie in the arena."""
 
@@ -50,19 +65,21 @@ class SegmentCall:
     inputs: tuple[Bytes, ...]
     outputs: tuple[Bytes, ...]
     workspace: Bytes
+    is_fed: bool = False  # by rows of the network's inputs
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Segments that run one after the other."""
+    """Segments that run one after the other; `inputs` are in the arena, or all of them are fed."""
 
     calls: tuple[SegmentCall, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     arena: Bytes  # a multiple of 16; everything but programs and stack
+    fed: tuple[FedPort, ...] = ()
 
 
-def make_network(model: Model, cpu: str | None = None) -> Network:
+def make_network(model: Model, cpu: str | None = None, feed_rows: bool = False) -> Network:
     """`model` as segments alone, with the smallest arena that the cuts of its order allow.
 
     A model that has segments already keeps them. Of others the passes and the search of
@@ -71,18 +88,22 @@ def make_network(model: Model, cpu: str | None = None) -> Network:
     Args:
         model: its main subgraph is what runs; left as it is.
         cpu: what the weights of new segments are laid out for; see `arenafit.partial.layout`.
+        feed_rows: inputs come row by row while it runs, and are not in the arena.
 
     Raises:
-        ModelError: an operator can be in no segment, or an input or output is of a type that
-            segments do not have.
+        ModelError: an operator can be in no segment, an input or output is of a type that segments
+            do not have, or an input cannot be fed.
     """
     copy = copy_model(model)
     graph = copy.main
+    inputs = tuple(graph.inputs)
     if not graph.operators:
         raise ModelError("there is nothing to run", "subgraph 0")
     rules = overlap_rule("any"), scratch_rule("reference")
-    if any(op.code.custom != SEGMENT for op in graph.operators):
+    if feed_rows or any(op.code.custom != SEGMENT for op in graph.operators):
         run_passes(copy)
+        if feed_rows:
+            feed_inputs(copy)
         _cut(copy, *rules, cpu)
     placing = model_problem(copy, *rules)
     placement = solve(placing.problem)
@@ -90,11 +111,13 @@ def make_network(model: Model, cpu: str | None = None) -> Network:
     offsets = dict(zip(placing.tensors, placement.offsets[:count], strict=True))
     scratch = zip(placing.timeline.scratch, placement.offsets[count:], strict=True)
     workspaces = {use.operator: offset for use, offset in scratch}
+    calls = tuple(_call(op, offsets, workspaces) for op in graph.operators)
     return Network(
-        tuple(_call(op, offsets, workspaces) for op in graph.operators),
+        calls,
         tuple(_port(tensor, offsets) for tensor in graph.inputs),
         tuple(_port(tensor, offsets) for tensor in graph.outputs),
         placement.head,
+        _fed_ports(inputs, calls) if feed_rows else (),
     )
 
 
@@ -121,7 +144,11 @@ def _cut(model: Model, overlaps: OverlapRule, scratch: ScratchSizes, cpu: str | 
 
 
 def _where(graph: Subgraph, position: int) -> str:
-    return f"subgraph 0, operator {position} ({graph.operators[position].code.label})"
+    op = graph.operators[position]
+    if op.name == FEED:
+        return f"tensor {op.outputs[0].name!r}"
+    number = sum(other.name != FEED for other in graph.operators[:position])
+    return f"subgraph 0, operator {number} ({op.code.label})"
 
 
 def _call(
@@ -143,7 +170,9 @@ def _call(
             if tensor is None or sizes.get((place, number)) != tensor.nbytes:
                 raise ModelError("a segment has a program for other tensors")
         found[place] = tuple(_offset(tensor, offsets) for tensor in tensors)
-    return SegmentCall(data, found[Place.INPUT], found[Place.OUTPUT], workspaces[op])
+    return SegmentCall(
+        data, found[Place.INPUT], found[Place.OUTPUT], workspaces[op], bool(_feeds(program))
+    )
 
 
 def _offset(tensor: Tensor | None, offsets: dict[Tensor, Bytes]) -> Bytes:
@@ -151,6 +180,28 @@ def _offset(tensor: Tensor | None, offsets: dict[Tensor, Bytes]) -> Bytes:
         name = "" if tensor is None else tensor.name
         raise ModelError("is no activation, so it has no place in the arena", f"tensor {name!r}")
     return offsets[tensor]
+
+
+def _feeds(program: Program) -> dict[int, ProgramTensor]:
+    """Number of an input -> the tensor that its rows go to."""
+    return {
+        op.parameters.input: program.tensors[op.output]
+        for op in program.operators
+        if isinstance(op.parameters, Feed)
+    }
+
+
+def _fed_ports(inputs: Sequence[Tensor], calls: Sequence[SegmentCall]) -> tuple[FedPort, ...]:
+    fed: dict[int, ProgramTensor] = {}
+    for call in calls:
+        fed.update(_feeds(decode(call.program)))
+    return tuple(
+        FedPort(
+            tensor.name or "", tensor.dtype, tensor.shape, fed[number].rows, fed[number].row_bytes,
+            *_quantization(tensor),
+        )
+        for number, tensor in enumerate(inputs)
+    )  # fmt: skip
 
 
 def _port(tensor: Tensor, offsets: dict[Tensor, Bytes]) -> Port:

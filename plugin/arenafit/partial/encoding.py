@@ -19,6 +19,7 @@ from arenafit.partial.program import (
     Arithmetic,
     Concatenation,
     Conv,
+    Feed,
     Kind,
     Layout,
     Mean,
@@ -54,6 +55,7 @@ _RESIZE = struct.Struct("<2I")
 _SOFTMAX = struct.Struct("<3i")
 _QUANTIZE = struct.Struct("<fi")
 _RESCALE = struct.Struct("<4i")
+_FEED = struct.Struct("<I")
 _TABLE = 256  # bytes
 
 
@@ -171,6 +173,8 @@ def _write_parameters(out: _Layout, op: ProgramOperator, program: Program) -> in
             return out.append(_QUANTIZE.pack(scale, zero_point))
         case Rescale(input_offset, multiplier, shift, output_offset):
             return out.append(_RESCALE.pack(input_offset, multiplier, shift, output_offset))
+        case Feed(number):
+            return out.append(_FEED.pack(number))
 
 
 def _write_conv(out: _Layout, conv: Conv, weights_as_laid_out: bytes) -> int:
@@ -284,6 +288,8 @@ def _read_parameters(
             return Quantize(*_QUANTIZE.unpack_from(data, at))
         case Kind.REQUANTIZE:
             return Rescale(*_RESCALE.unpack_from(data, at))
+        case Kind.FEED:
+            return Feed(*_FEED.unpack_from(data, at))
         case _:
             fields = _POOL.unpack_from(data, at)
             return Pool(Window.of(fields[:8]), fields[8:10])

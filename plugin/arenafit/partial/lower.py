@@ -30,6 +30,7 @@ from arenafit.partial.program import (
     Arithmetic,
     Concatenation,
     Conv,
+    Feed,
     Kind,
     Mean,
     Pad,
@@ -323,6 +324,11 @@ def _requantize(op: Operator, role: Role) -> Parameters | None:
     return Rescale(-zero_of(source), multiplier, shift, zero_of(target))
 
 
+def _feed(op: Operator, role: Role) -> Parameters:
+    del role
+    return Feed(op.option("input"))
+
+
 _ARITHMETIC = frozenset({"ADD", "SUB", "MUL"})
 
 _PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
@@ -345,4 +351,5 @@ _PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
     "QUANTIZE": _quantize,
     "DEQUANTIZE": _quantize,
     "REQUANTIZE": _requantize,
+    "FEED": _feed,
 }

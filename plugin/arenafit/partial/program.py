@@ -19,6 +19,7 @@ __all__ = [
     "Arithmetic",
     "Concatenation",
     "Conv",
+    "Feed",
     "Kind",
     "Layout",
     "Mean",
@@ -66,6 +67,7 @@ class Kind(enum.IntEnum):
     QUANTIZE = 17
     DEQUANTIZE = 18
     REQUANTIZE = 19
+    FEED = 20
 
 
 class TensorType(enum.IntEnum):
@@ -257,9 +259,16 @@ class Rescale:
     output_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """arenafit_feed."""
+
+    input: int
+
+
 Parameters = (
     Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax | Quantize
-    | Rescale
+    | Rescale | Feed
 )  # fmt: skip
 
 

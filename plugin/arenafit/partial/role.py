@@ -10,6 +10,7 @@ from arenafit.partial.program import TensorType
 from arenafit.partial.rows import Lookup, Window
 
 __all__ = [
+    "FEED",
     "MAX_OPERANDS",
     "MAX_TAPS",
     "TYPES",
@@ -24,6 +25,10 @@ __all__ = [
 
 Shape = tuple[int, int, int]
 """Rows, columns, channels."""
+
+FEED = "FEED"
+"""Name of an operator without inputs that makes its output from rows that are fed: no file has it,
+`arenafit.partial.feed` puts it in. Its option "input" says which input of the network it is."""
 
 MAX_TAPS = 32  # ARENAFIT_MAX_TAPS, program.h
 MAX_OPERANDS = 16  # ARENAFIT_MAX_OPERANDS

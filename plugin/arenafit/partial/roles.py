@@ -14,6 +14,7 @@ from dataclasses import replace
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import integers, spatial_image
 from arenafit.partial.role import (
+    FEED,
     MAX_OPERANDS,
     MAX_TAPS,
     TYPES,
@@ -51,7 +52,7 @@ _BINARY = frozenset({"ADD", "SUB", "MUL"})
 def role(op: Operator) -> Role | None:
     """`op` as a member of a segment, None where it cannot be one."""
     describe = _ROLES.get(op.name)
-    if describe is None or len(op.outputs) != 1 or not op.inputs:
+    if describe is None or len(op.outputs) != 1 or (not op.inputs and op.name != FEED):
         return None
     tensors = (*op.activations(), *op.outputs)
     if not all(_plain(t) for t in tensors):

@@ -9,7 +9,16 @@ from arenafit.graph.model import Operator
 from arenafit.memory.access.describe import integers
 from arenafit.memory.access.window import Axis
 from arenafit.partial.arithmetic import f32, round_away
-from arenafit.partial.role import MAX_OPERANDS, Role, alike, flat, operand_shape, rows_of, source_of
+from arenafit.partial.role import (
+    FEED,
+    MAX_OPERANDS,
+    Role,
+    alike,
+    flat,
+    operand_shape,
+    rows_of,
+    source_of,
+)
 from arenafit.partial.rows import Lookup, Window
 
 __all__ = ["MOVING", "nearest"]
@@ -138,9 +147,15 @@ def _reshape(op: Operator) -> Role | None:
     return Role("RESHAPE", (source,), (None,), (None,), target, None)
 
 
+def _feed(op: Operator) -> Role:
+    """Rows as whoever reads them sees them."""
+    return Role(FEED, (), (), (), op.outputs[0], None)
+
+
 MOVING: dict[str, Callable[[Operator], Role | None]] = {
     "CONCATENATION": _concatenation,
     "EXPAND_DIMS": _reshape,
+    FEED: _feed,
     "PAD": _pad,
     "RESHAPE": _reshape,
     "RESIZE_NEAREST_NEIGHBOR": _resize,

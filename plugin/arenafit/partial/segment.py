@@ -196,7 +196,7 @@ def _assemble(
     graph = RowGraph(
         tuple(RowTensor(h, w * c * t.dtype.bits // 8, t in whole) for t, (h, w, c) in shapes.items()),
         tuple(_row_operator(role, index, shapes[root.get(role.output, role.output)],
-                            shapes[root.get(role.inputs[0], role.inputs[0])])
+                            [shapes[root.get(tensor, tensor)] for tensor in role.inputs])
               for _, role in working),
         tuple(index[t] for t in inputs),
         tuple(index[t] for t in outputs),
@@ -208,14 +208,14 @@ def _assemble(
 
 
 def _row_operator(
-    role: Role, index: dict[Tensor, int], target: Shape, source: Shape
+    role: Role, index: dict[Tensor, int], target: Shape, sources: Sequence[Shape]
 ) -> RowOperator:
-    sums = 0
+    sums, steps = 0, target[0]
     if role.reduces:
-        sums = 4 * target[2] if role.kind != "FULLY_CONNECTED" or source[0] > 1 else 0
+        steps = sources[0][0]
+        sums = 4 * target[2] if role.kind != "FULLY_CONNECTED" or steps > 1 else 0
     demands = tuple(
         Demand(index[tensor], window if window is not None else Window(source[0]))
-        for tensor, window in zip(role.inputs, role.windows, strict=True)
+        for tensor, window, source in zip(role.inputs, role.windows, sources, strict=True)
     )
-    steps = source[0] if role.reduces else target[0]
     return RowOperator(demands, index[role.output], steps, role.reduces, sums)

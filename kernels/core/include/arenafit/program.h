@@ -159,7 +159,8 @@ typedef enum {
   ARENAFIT_SOFTMAX = 16,                 /* arenafit_softmax, over the channels; X */
   ARENAFIT_QUANTIZE = 17,                /* arenafit_quantize; X of F32; Y of S8 or S16 */
   ARENAFIT_DEQUANTIZE = 18,              /* arenafit_quantize; X of S8, U8 or S16; Y of F32 */
-  ARENAFIT_REQUANTIZE = 19               /* arenafit_rescale; X and Y of S8 or S16, one of S16 */
+  ARENAFIT_REQUANTIZE = 19,              /* arenafit_rescale; X and Y of S8 or S16, one of S16 */
+  ARENAFIT_FEED = 20 /* arenafit_feed; no operand: the caller of the run makes Y's rows; any */
 } arenafit_kind;
 
 typedef struct {
@@ -310,6 +311,12 @@ typedef struct {
   int32_t shift;
   int32_t output_offset;
 } arenafit_rescale;
+
+/* Rows that come from outside, an image's while the camera is read; see arenafit_source in
+ * segment.h. What would be a whole input in the arena is a ring in the workspace then. */
+typedef struct {
+  uint32_t input; /* what the caller calls it; no two operators have the same */
+} arenafit_feed;
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,7 @@
  *
  *   arenafit_segment_check(program, size)          once; nothing else takes a program unchecked
  *   arenafit_segment_rehearse(program, state)      once; its rows go through their rings
- *   arenafit_segment_run(program, inputs, outputs, workspace)
+ *   arenafit_segment_run(program, inputs, outputs, workspace, source)
  */
 #ifndef ARENAFIT_SEGMENT_H_
 #define ARENAFIT_SEGMENT_H_
@@ -32,7 +32,9 @@ typedef enum {
   ARENAFIT_SEGMENT_GOAL,       /* a goal cannot be reached, or an output is not */
   ARENAFIT_SEGMENT_RING,       /* a row is lost before it is read for the last time */
   ARENAFIT_SEGMENT_OVERLAP,    /* an output may be nearer to an input than is safe */
-  ARENAFIT_SEGMENT_ALIGNMENT   /* a tensor's address is no multiple of its elements' size */
+  ARENAFIT_SEGMENT_ALIGNMENT,  /* a tensor's address is no multiple of its elements' size */
+  ARENAFIT_SEGMENT_SOURCE,     /* rows have to be fed, and there is no source of them */
+  ARENAFIT_SEGMENT_ABORTED     /* the source of rows gave up */
 } arenafit_segment_status;
 
 /* A few words for people; never NULL. */
@@ -78,15 +80,48 @@ arenafit_segment_status arenafit_segment_check_overlap(const arenafit_program* p
                                                        const void* const* inputs,
                                                        void* const* outputs);
 
+/* Makes the next row of an input that does not lie in memory: an operator ARENAFIT_FEED.
+ *
+ * context   that of the arenafit_source
+ * input     number of the input, as the program has it
+ * row       number of the row. Those of an input come from 0 on, in order, each once in a run; the
+ *           last ones do not come if nobody needs them. Several inputs take turns.
+ * into      where to write it, until the function returns; aligned as an element is
+ * bytes     of the row: all of them are to be written
+ *
+ * Returns 0. Anything else ends the run.
+ *
+ * It is called by arenafit_segment_run, on its stack and in its thread, and takes its time: it may
+ * wait for a camera. It may do anything but touch the run's tensors and workspace.
+ */
+typedef int (*arenafit_next_row)(void* context, uint32_t input, uint32_t row, void* into,
+                                 size_t bytes);
+
+typedef struct {
+  arenafit_next_row next_row;
+  void* context; /* passed on, never looked at */
+} arenafit_source;
+
+/* Whether rows are fed to a checked program, so that it cannot run without a source. */
+int arenafit_segment_is_fed(const arenafit_program* program);
+
 /* Runs the segment.
  *
  * program     checked
  * inputs      the segment's inputs, of the sizes above
  * outputs     the segment's outputs; where they overlap inputs, checked
  * workspace   arenafit_segment_get_buffer_size(program) bytes, of any content, apart from all else
+ * source      of the rows that are fed; NULL where there are none
+ *
+ * Returns ARENAFIT_SEGMENT_OK, but
+ *   ARENAFIT_SEGMENT_SOURCE    where rows are fed and `source` or its function is NULL; nothing has
+ *                              been done then
+ *   ARENAFIT_SEGMENT_ABORTED   where the source said so; outputs and workspace hold anything then,
+ *                              and the next run begins anew
  */
-void arenafit_segment_run(const arenafit_program* program, const void* const* inputs,
-                          void* const* outputs, void* workspace);
+arenafit_segment_status arenafit_segment_run(const arenafit_program* program,
+                                             const void* const* inputs, void* const* outputs,
+                                             void* workspace, const arenafit_source* source);
 
 #ifdef __cplusplus
 }
