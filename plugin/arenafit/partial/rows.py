@@ -4,8 +4,9 @@ The *demand order* is the one rule that this simulation and the interpreter shar
 (kernels/core/include/arenafit/program.h, "order"):
 
 1. A goal is an operator and a number of steps that it is to have done; goals are reached one
-   after the other. With several outputs, the next goal is a row of the one with the smallest
-   fraction of rows made; among equals, of the first.
+   after the other. First come those operators that are to be brought to their end before
+   others, if any. Then, with several outputs, the next goal is a row of the one with the
+   smallest fraction of rows made; among equals, of the first.
 2. To do a step, an operator has each of its inputs, in order, make rows until the last one
    that the step reads exists (rows outside of the image do not count); then it does it.
 3. An operator that reduces (a mean, a fully connected one) reads a row of its input in a
@@ -92,12 +93,17 @@ class RowOperator:
 
 @dataclass(frozen=True, slots=True)
 class RowGraph:
-    """A segment as the simulation sees it. Operators stand in topological order."""
+    """A segment as the simulation sees it. Operators stand in topological order.
+
+    The operators of `first` do all of their steps first, one after the other: slices of channels,
+    or each operator of a segment that does not stream.
+    """
 
     tensors: tuple[RowTensor, ...]
     operators: tuple[RowOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    first: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +145,17 @@ class _Run:
         # By tensor: its readers; by the steps one has done: the lowest row it is still to read.
         self.readers: list[list[tuple[int, list[int]]]] = [[] for _ in tensors]
         wanted = [tensor.height if t in graph.outputs else 0 for t, tensor in enumerate(tensors)]
+        reads: dict[tuple[Window, bool, int], tuple[list[int], list[int]]] = {}
+        self.wanted = [0] * len(operators)  # steps
         for i in reversed(range(len(operators))):
             op = operators[i]
             steps = op.steps if op.reduces and wanted[op.output] else wanted[op.output]
+            self.wanted[i] = steps
             for demand in op.demands:
-                last, lowest = _reads(demand.window, op.reduces, steps)
+                key = demand.window, op.reduces, steps
+                if key not in reads:
+                    reads[key] = _reads(*key)
+                last, lowest = reads[key]
                 self.last[i].append(last)
                 self.readers[demand.tensor].append((i, lowest))
                 wanted[demand.tensor] = max([wanted[demand.tensor], *(row + 1 for row in last)])
@@ -161,6 +173,8 @@ class _Run:
 
     def finish(self) -> Simulation:
         tensors, outputs = self.graph.tensors, self.graph.outputs
+        for i in self.graph.first:
+            self.reach(i, self.wanted[i])
         while True:
             waiting = [
                 (self.made[t] / tensors[t].height, k)
@@ -169,7 +183,10 @@ class _Run:
             ]
             if not waiting:
                 break
-            self.reach_row(outputs[min(waiting)[1]])
+            output = outputs[min(waiting)[1]]
+            target = self.producer[output]
+            op = self.graph.operators[target]
+            self.reach(target, op.steps if op.reduces else self.made[output] + 1)
         return Simulation(
             tuple(self.rings),
             tuple(zip(self.born, self.died, strict=True)),
@@ -179,12 +196,10 @@ class _Run:
             tuple(map(tuple, self.distances)),
         )
 
-    def reach_row(self, tensor: int) -> None:
-        """One more row of output `tensor`, and all that it takes."""
-        target = self.producer[tensor]
-        goal = self.made[tensor] + 1
+    def reach(self, target: int, steps: int) -> None:
+        """Operator `target` is to have done `steps` steps, and all that it takes."""
         stack = [target]
-        while self.made[tensor] < goal:
+        while self.done[target] < steps:
             missing = self.missing(stack[-1])
             if missing is not None:
                 stack.append(self.producer[missing])
