@@ -14,12 +14,22 @@ from arenafit.graph.model import Operator, Subgraph, Tensor
 from arenafit.memory.build import OverlapRule, tensor_pairs
 from arenafit.memory.lifetimes import ScratchSizes, head_bytes
 from arenafit.memory.problem import Bytes, align
+from arenafit.partial.channels import Chain, find_chain, split, unstreamed
 from arenafit.partial.floors import ring_floors
 from arenafit.partial.lower import parameters_of
 from arenafit.partial.roles import Role, role
 from arenafit.partial.segment import Segment, make_segment
 
-__all__ = ["Costs", "Step", "tail_of"]
+__all__ = ["Costs", "Splits", "Step", "tail_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Splits:
+    """How segments may be split."""
+
+    rows: bool = True  # False: all rows of an operator are made before the next one begins
+    channels: bool = True
+    growth: Bytes | None = None  # that channels may add to the program of one segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,7 @@ class Step:
     cost: Bytes  # the head while it runs, if the tensors can be placed without gaps
     tail: Bytes  # what TFLM keeps for it all the time, see `tail_of`
     segment: Segment | None
+    slices: int = 0  # of channels; 0 where it is not split so
 
 
 def _member(op: Operator) -> Role | None:
@@ -62,6 +73,7 @@ class Costs:
         overlaps: what the kernels allow of operators that stay as they are; without it nothing is
             shared, in segments neither.
         scratch: what these ask for.
+        splits: how segments may be split.
         watch: is told how many segments have been worked out, after each.
     """
 
@@ -70,11 +82,13 @@ class Costs:
         subgraph: Subgraph,
         overlaps: OverlapRule | None = None,
         scratch: ScratchSizes | None = None,
+        splits: Splits | None = None,
         watch: Callable[[int], None] | None = None,
     ) -> None:
         self._watch = watch
         self.operators: Sequence[Operator] = tuple(subgraph.operators)
         self._overlaps, self._scratch = overlaps, scratch
+        self._splits = splits or Splits()
         self._born = dict.fromkeys(subgraph.inputs, -1)
         self._dies = dict(self._born)  # no reader: dies where it is born
         for i, op in enumerate(self.operators):
@@ -89,7 +103,18 @@ class Costs:
         self._across = self._sums_across(self._size)
         self._counts = self._sums_across(dict.fromkeys(self._born, 1))
         self._floors = ring_floors(self.operators, self._roles, self._born, self._dies)
-        self._segments: dict[tuple[int, int], Step | None] = {}
+        self._chains = self._find_chains(subgraph) if self._splits.channels else {}
+        self._widths = {i: self._useful_widths(chain) for i, chain in self._chains.items()}
+        self._split_floors = {
+            (i, width): chain.floor(width, self._splits.rows)
+            for i, chain in self._chains.items()
+            for width in self._widths[i]
+        }
+        self._least_split = {
+            i: min((self._split_floors[i, width] for width in widths), default=1 << 62)
+            for i, widths in self._widths.items()
+        }
+        self._segments: dict[tuple[int, int, int], Step | None] = {}
         self._plain: dict[int, Step] = {}
 
     @property
@@ -117,30 +142,78 @@ class Costs:
         """The operator there as it is, its outputs apart from its inputs; without scratch."""
         return self._around(position, position + 1, {})
 
-    def known(self, start: int, stop: int) -> bool:
-        """True where `segment` has already been asked for that interval."""
-        return (start, stop) in self._segments
+    def known(self, start: int, stop: int, width: int = 0) -> bool:
+        """True where `segment` has already been asked for that."""
+        return (start, stop, width) in self._segments
 
-    def segment(self, start: int, stop: int) -> Step | None:
-        """The interval as a segment, None where it cannot be one. Simulates it: costly."""
-        key = start, stop
+    def widths(self, start: int, stop: int) -> tuple[int, ...]:
+        """How the interval may be split, the plainest first: 0 is by rows alone, others are the
+        channels of a slice. Empty where it may not be a segment."""
+        if not self._splits.rows:
+            exact = start in self._chains and self._chains[start].stop == stop
+            return self._widths[start] if exact else ()
+        if start in self._chains and self._chains[start].stop <= stop:
+            return (0, *self._widths[start])
+        return (0,)
+
+    def slices(self, start: int, width: int) -> int:
+        """How many slices there are of that width."""
+        return self._chains[start].slices(width) if width else 0
+
+    def segment(self, start: int, stop: int, width: int = 0) -> Step | None:
+        """The interval as a segment, its first chain in slices of `width` channels if that is not
+        0; None where it cannot be one. Simulates it: costly."""
+        key = start, stop, width
         if key not in self._segments:
             made = make_segment(
                 self.operators[start:stop], self._roles.__getitem__,
                 lambda tensor: self._dies[tensor] >= stop,
             )  # fmt: skip
-            self._segments[key] = None if made is None else self._step(made, start, stop)
+            if made is not None and width:
+                made = split(made, self._chains[start], width)
+            if made is not None and not self._splits.rows:
+                made = unstreamed(made)
+            self._segments[key] = None if made is None else self._step(made, *key)
             if self._watch is not None:
                 self._watch(len(self._segments))
         return self._segments[key]
 
-    def bound(self, start: int, stop: int) -> Bytes:
-        """No segment of that interval costs less. O(1)."""
-        across = self._across[start][stop]
-        ends = max(self._across[start][start], self._across[stop][stop]) - across
-        return across + ends + align(4 * (stop - start)) + self._floors[start][stop]
+    def bound(self, start: int, stop: int, width: int | None = None) -> Bytes:
+        """No segment of that interval costs less, split in slices of `width` channels, or, if
+        that is None, anyhow. O(1)."""
+        ends = max(self._across[start][start], self._across[stop][stop])
+        streamed = align(4 * (stop - start)) + self._floors[start][stop]
+        if width == 0:
+            return ends + streamed
+        if width is not None:
+            return ends + self._split_floors[start, width]
+        if start not in self._chains or self._chains[start].stop > stop:
+            return ends + streamed
+        if not self._splits.rows:
+            return ends + self._least_split[start]
+        return ends + min(streamed, self._least_split[start])
 
-    def _step(self, made: Segment, start: int, stop: int) -> Step:
+    def _find_chains(self, subgraph: Subgraph) -> dict[int, Chain]:
+        """Position -> the chain that begins there."""
+        readers: dict[Tensor, list[int]] = {}
+        for i, op in enumerate(self.operators):
+            for tensor in op.activations():
+                readers.setdefault(tensor, []).append(i)
+        for tensor in subgraph.outputs:
+            readers.setdefault(tensor, []).append(len(self.operators))
+        found = {
+            i: find_chain(self.operators, self._roles, readers, i)
+            for i in range(len(self.operators))
+        }
+        return {i: chain for i, chain in found.items() if chain is not None}
+
+    def _useful_widths(self, chain: Chain) -> tuple[int, ...]:
+        """Channels of a slice, wide ones first."""
+        limit = self._splits.growth
+        widths = reversed(chain.widths())
+        return tuple(w for w in widths if limit is None or chain.growth(w) <= limit)
+
+    def _step(self, made: Segment, start: int, stop: int, width: int) -> Step:
         distances = made.simulation.distances
         lows = {
             (source, target): align(distances[j][k])
@@ -149,7 +222,8 @@ class Costs:
             if self._overlaps is not None
         }
         cost = self._around(start, stop, lows) + made.workspace.size
-        return Step(start, stop, cost, self.segment_tail(start, stop), made)
+        slices = self.slices(start, width)
+        return Step(start, stop, cost, self.segment_tail(start, stop), made, slices)
 
     def segment_tail(self, start: int, stop: int) -> Bytes:
         """Persistent memory of a segment: its node, its program, its outputs. O(1)."""

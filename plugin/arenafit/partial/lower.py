@@ -47,8 +47,10 @@ from arenafit.partial.program import (
     Table,
     Window,
 )
-from arenafit.partial.roles import TYPES, Role, operand_shape
-from arenafit.partial.segment import Segment
+from arenafit.partial.roles import Role, operand_shape
+from arenafit.partial.rows import RowOperator
+from arenafit.partial.segment import Member, Segment
+from arenafit.partial.slices import of_channels, sliced
 from arenafit.partial.tables import table_of
 
 __all__ = ["lower", "parameters_of"]
@@ -65,14 +67,22 @@ def lower(segment: Segment) -> Program:
     """
     tensors = _tensors(segment)
     operators = []
-    for i, (op, role) in enumerate(zip(segment.members, segment.roles, strict=True)):
-        parameters = parameters_of(op, role)
-        if parameters is None:
-            raise ModelError("its parameters are beyond what a program can have", op.code.label)
-        output = segment.index[role.output]
-        operands = tuple(_operands(segment, op, role, tensors))
-        sums = segment.workspace.sums[i]
-        operators.append(ProgramOperator(Kind[role.kind], operands, output, parameters, sums))
+    whole: dict[Operator, Parameters] = {}
+    for member, row, sums in zip(
+        segment.members, segment.graph.operators, segment.workspace.sums, strict=True
+    ):
+        op, role = member.operator, member.role
+        if op not in whole:
+            parameters = parameters_of(op, role)
+            if parameters is None:
+                raise ModelError("its parameters are beyond what a program can have", op.code.label)
+            whole[op] = parameters
+        parameters, kind = whole[op], Kind[role.kind]
+        if member.part is not None:
+            source = segment.shapes[row.demands[0].tensor]
+            kind, parameters = sliced(kind, parameters, member.part, source)
+        operands = tuple(_operands(member, row, tensors))
+        operators.append(ProgramOperator(kind, operands, row.output, parameters, sums))
     return Program(
         len(segment.inputs),
         len(segment.outputs),
@@ -97,9 +107,10 @@ def _overlaps(segment: Segment) -> tuple[tuple[int, ...], ...]:
 
 def _tensors(segment: Segment) -> list[ProgramTensor]:
     """Those of the segment, in its order; constants are added by whoever reads them."""
-    inputs = {segment.index[t]: k for k, t in enumerate(segment.inputs)}
-    outputs = {segment.index[t]: k for k, t in enumerate(segment.outputs)}
-    producers = {segment.index[role.output]: i for i, role in enumerate(segment.roles)}
+    graph = segment.graph
+    inputs = {t: k for k, t in enumerate(graph.inputs)}
+    outputs = {t: k for k, t in enumerate(graph.outputs)}
+    producers = {op.output: i for i, op in enumerate(graph.operators)}
     tensors = []
     for i, (rows, width, channels) in enumerate(segment.shapes):
         if i in inputs:
@@ -109,30 +120,30 @@ def _tensors(segment: Segment) -> list[ProgramTensor]:
         else:
             place, offset = Place.WORKSPACE, segment.workspace.rings[i]
             ring = segment.simulation.rings[i]
-        producer, kind = producers.get(i, NO_OPERATOR), TYPES[segment.tensors[i].dtype]
+        producer, kind = producers.get(i, NO_OPERATOR), segment.types[i]
         tensors.append(
             ProgramTensor(place, offset, rows, ring, width, channels, producer, type=kind)
         )
     return tensors
 
 
-def _operands(
-    segment: Segment, op: Operator, role: Role, tensors: list[ProgramTensor]
-) -> list[int]:
-    """Tensors that `op` reads; the constant operand of an elementwise one becomes a tensor."""
-    if role.kind not in _ARITHMETIC:
-        return [segment.index[t] for t in role.inputs]
+def _operands(member: Member, row: RowOperator, tensors: list[ProgramTensor]) -> list[int]:
+    """Tensors that a member reads; the constant operand of an elementwise one becomes a tensor."""
+    read = [demand.tensor for demand in row.demands]
+    if member.role.kind not in _ARITHMETIC:
+        return read
     found = []
-    for tensor in op.inputs:
+    for tensor in member.operator.inputs:
         assert tensor is not None
         if not tensor.is_constant:
-            found.append(segment.index[tensor])
+            found.append(read.pop(0))
             continue
-        rows, width, channels = operand_shape(tensor)
+        (rows, width, channels), data = operand_shape(tensor), _data(tensor)
+        if member.part is not None and channels > 1:
+            data = of_channels(data, channels, member.part)
+            channels = member.part.stop - member.part.first
         found.append(len(tensors))
-        tensors.append(
-            ProgramTensor(Place.CONSTANT, 0, rows, rows, width, channels, data=_data(tensor))
-        )
+        tensors.append(ProgramTensor(Place.CONSTANT, 0, rows, rows, width, channels, data=data))
     return found
 
 

@@ -145,17 +145,13 @@ class _Run:
         # By tensor: its readers; by the steps one has done: the lowest row it is still to read.
         self.readers: list[list[tuple[int, list[int]]]] = [[] for _ in tensors]
         wanted = [tensor.height if t in graph.outputs else 0 for t, tensor in enumerate(tensors)]
-        reads: dict[tuple[Window, bool, int], tuple[list[int], list[int]]] = {}
         self.wanted = [0] * len(operators)  # steps
         for i in reversed(range(len(operators))):
             op = operators[i]
             steps = op.steps if op.reduces and wanted[op.output] else wanted[op.output]
             self.wanted[i] = steps
             for demand in op.demands:
-                key = demand.window, op.reduces, steps
-                if key not in reads:
-                    reads[key] = _reads(*key)
-                last, lowest = reads[key]
+                last, lowest = _reads(demand.window, op.reduces, steps)
                 self.last[i].append(last)
                 self.readers[demand.tensor].append((i, lowest))
                 wanted[demand.tensor] = max([wanted[demand.tensor], *(row + 1 for row in last)])

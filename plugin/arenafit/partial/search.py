@@ -1,10 +1,12 @@
 """The best cuts of an operator order into segments and operators that stay as they are.
 
-Of all ways to cut the order into intervals the search finds one with the smallest head, and
-among these one with the smallest tail; both are proved for the costs of `Costs`. It is a path
-through the cut points; costs of segments are found by simulation, so the search asks for as
-few of them as it can: it looks for the best path with lower bounds in place of what is not yet
-known, works out the segments on that path, and ends when there is nothing left to work out.
+Of all ways to cut the order into intervals, and to split these by channels, the search finds one
+with the smallest head, among these one with the smallest tail, and among these one with the fewest
+slices; all of it is proved for the costs of `Costs`. It is a path through the cut points; costs of
+segments are found by simulation, so the search asks for as few of them as it can: it looks for the
+best path with lower bounds in place of what is not yet known, works out the segments on that path,
+and ends when there is nothing left to work out. An interval that may be split in several ways is
+at first one edge with the lowest of their bounds.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class Cut:
     steps: tuple[Step, ...]
     cost: Bytes  # the head: the largest of theirs
     tail: Bytes  # the sum of theirs
+    slices: int  # the sum of theirs
     simulated: int  # segments that have been worked out so far
 
 
@@ -67,23 +70,22 @@ def best_total(costs: Costs) -> Cut:
 
 
 def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
-    """The path with the smallest largest excess; with it, the smallest tail."""
+    """The path with the smallest largest excess; with it, the smallest tail, then few slices."""
     paths = _Paths([_edges(costs, i, excess) for i in range(len(costs.operators))])
     while True:
         path = paths.best()
-        unknown = [(i, e) for i, e in path if e.own and not costs.known(i, e.stop)]
+        unknown = [(i, e) for i, e in path if e.own and not e.is_known(costs, i)]
         if not unknown:
             break
         for i, edge in unknown:
-            made = costs.segment(i, edge.stop)
-            known = None
-            if made is not None:
-                known = _Edge(edge.stop, excess(made.cost), made.tail, True)
-            paths.replace(i, edge, known)
-    found = (costs.segment(i, e.stop) if e.own else costs.plain(i) for i, e in path)
+            if edge.width is not None:
+                costs.segment(i, edge.stop, edge.width)
+            paths.replace(i, edge.stop, _ways(costs, i, edge.stop, excess))
+    found = (costs.segment(i, e.stop, e.width or 0) if e.own else costs.plain(i) for i, e in path)
     steps = tuple(step for step in found if step is not None)
     head = max((step.cost for step in steps), default=0)
-    return Cut(steps, head, sum(step.tail for step in steps), costs.simulated)
+    tail, slices = sum(step.tail for step in steps), sum(step.slices for step in steps)
+    return Cut(steps, head, tail, slices, costs.simulated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,12 @@ class _Edge:
     excess: Bytes  # of its cost, or of a bound on that
     tail: Bytes
     own: bool  # a segment
+    width: int | None = 0  # of its slices of channels; None: whichever is best
+    slices: int = 0
+
+    def is_known(self, costs: Costs, start: int) -> bool:
+        """True where `excess` is that of its cost."""
+        return self.width is not None and costs.known(start, self.stop, self.width)
 
 
 def _edges(costs: Costs, start: int, excess: Callable[[Bytes], Bytes]) -> list[_Edge]:
@@ -103,34 +111,52 @@ def _edges(costs: Costs, start: int, excess: Callable[[Bytes], Bytes]) -> list[_
     for stop in range(start + 1, len(costs.operators) + 1):
         if not costs.eligible(stop - 1):
             break
-        if not costs.known(start, stop):
+        widths = costs.widths(start, stop)
+        if len(widths) == 1 or any(costs.known(start, stop, width) for width in widths):
+            edges += _ways(costs, start, stop, excess)
+        elif widths:
             bound, tail = costs.bound(start, stop), costs.segment_tail(start, stop)
-            edges.append(_Edge(stop, excess(bound), tail, True))
-            continue
-        made = costs.segment(start, stop)
-        if made is not None:
-            edges.append(_Edge(stop, excess(made.cost), made.tail, True))
+            edges.append(_Edge(stop, excess(bound), tail, True, None))
     return edges
+
+
+def _ways(costs: Costs, start: int, stop: int, excess: Callable[[Bytes], Bytes]) -> list[_Edge]:
+    """The interval in each way that it can be split, but for those that cannot be better than one
+    with fewer slices."""
+    tail, found = costs.segment_tail(start, stop), []
+    least: Bytes | None = None
+    for width in costs.widths(start, stop):
+        known = costs.known(start, stop, width)
+        made = costs.segment(start, stop, width) if known else None
+        if known and made is None:
+            continue
+        cost = costs.bound(start, stop, width) if made is None else made.cost
+        over = excess(cost)
+        if least is not None and over >= least:
+            continue
+        if known:
+            least = over
+        found.append(_Edge(stop, over, tail, True, width, costs.slices(start, width)))
+    return found
 
 
 class _Paths:
     """The best path from each operator to the end, as the edges become known.
 
-    Best is the smallest largest excess, then the smallest tail; among equals the path of segments,
-    then of long ones.
+    Best is the smallest largest excess, then the smallest tail, then the fewest slices; among
+    equals the path of segments, then of long ones.
     """
 
     def __init__(self, edges: list[list[_Edge]]) -> None:
         self._edges = edges
-        self._best: list[tuple[Bytes, Bytes]] = [(0, 0)] * (len(edges) + 1)
+        self._best: list[tuple[Bytes, Bytes, int]] = [(0, 0, 0)] * (len(edges) + 1)
         self._chosen = [of[0] for of in edges]
         self._stale = len(edges)  # what is below it is not known to be best
 
-    def replace(self, start: int, edge: _Edge, known: _Edge | None) -> None:
-        """`edge`, from operator `start`, has turned out to be `known`, or to be none."""
-        self._edges[start].remove(edge)
-        if known is not None:
-            self._edges[start].append(known)
+    def replace(self, start: int, stop: int, ways: list[_Edge]) -> None:
+        """The segments from operator `start` to `stop` have turned out to be `ways`."""
+        others = [edge for edge in self._edges[start] if not edge.own or edge.stop != stop]
+        self._edges[start] = others + ways
         self._stale = max(self._stale, start + 1)
 
     def best(self) -> list[tuple[int, _Edge]]:
@@ -145,14 +171,14 @@ class _Paths:
         return path
 
     def _choose(self, start: int) -> None:
-        least: tuple[Bytes, Bytes, bool, int] | None = None
+        least: tuple[Bytes, Bytes, int, bool, int] | None = None
         for edge in self._edges[start]:
-            worst, tail = self._best[edge.stop]
+            worst, tail, slices = self._best[edge.stop]
             worst = max(worst, edge.excess)
             if least is not None and worst > least[0]:
                 continue
-            rank = worst, tail + edge.tail, not edge.own, -edge.stop
+            rank = worst, tail + edge.tail, slices + edge.slices, not edge.own, -edge.stop
             if least is None or rank < least:
                 least, self._chosen[start] = rank, edge
         assert least is not None  # an operator can always stay as it is
-        self._best[start] = least[:2]
+        self._best[start] = least[:3]

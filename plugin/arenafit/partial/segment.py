@@ -1,18 +1,21 @@
-"""A segment: operators of one subgraph that run together, streamed by rows.
+"""A segment: operators of one subgraph that run together, streamed by rows, split by channels.
 
 The operators are an interval of the subgraph's order. Any interval of a topological order is
-convex: a path that leaves it comes to a later operator, and cannot come back.
+convex: a path that leaves it comes to a later operator, and cannot come back. How one is split
+is in `arenafit.partial.channels`.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from arenafit.graph.model import Operator, Tensor
 from arenafit.memory.problem import Bytes, align
-from arenafit.partial.roles import Role, Shape, flat
+from arenafit.partial.program import TensorType
+from arenafit.partial.roles import TYPES, Role, Shape, flat
 from arenafit.partial.rows import (
     Demand,
     RowGraph,
@@ -23,9 +26,9 @@ from arenafit.partial.rows import (
     simulate,
 )
 
-__all__ = ["Segment", "Workspace", "make_segment"]
+__all__ = ["Member", "Part", "Segment", "Side", "Workspace", "make_segment"]
 
-_MAX_OPERATORS = 1 << 12
+MAX_OPERATORS = 1 << 12
 _MAX_ENDS = 32  # inputs, and outputs: kMaxTensors, kernels/tflm/src/segment.cc
 _MAX_DIMENSION = 1 << 15  # rows, columns and channels are 16 bits in a program
 
@@ -39,23 +42,53 @@ class Workspace:
     sums: tuple[Bytes, ...]  # by operator
 
 
+class Side(enum.Enum):
+    """Of which of its tensors an operator has a slice of channels."""
+
+    START = "its output"
+    EACH = "input and output: it works on each channel by itself"
+    END = "its input: what it makes are sums"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One slice of an operator that is split by channels."""
+
+    side: Side
+    first: int  # channels of the output, at the END of the input
+    stop: int
+    begins: bool  # the first slice: at the END it has the bias
+    ends: bool  # the last one: at the END it requantises
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An operator of a program: one of the model, or a slice of one."""
+
+    operator: Operator
+    role: Role
+    part: Part | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Segment:
     """What is known of a segment before its program is written.
 
-    RESHAPE is no operator of it: its input and output are one tensor. `tensors` has one
-    model tensor for each, in the order of `graph.tensors`; `index` has all of them.
+    RESHAPE is no operator of it: its input and output are one tensor.
     """
 
     operators: tuple[Operator, ...]  # of the model, RESHAPE included
-    members: tuple[Operator, ...]  # those that the program has, in the order of `roles`
-    roles: tuple[Role, ...]
+    members: tuple[Member, ...]  # by operator of `graph`
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    tensors: tuple[Tensor, ...]
-    shapes: tuple[Shape, ...]  # by tensor of the segment
-    index: dict[Tensor, int]  # tensor of the model -> tensor of the segment
+    shapes: tuple[Shape, ...]  # by tensor of `graph`
+    types: tuple[TensorType, ...]
     graph: RowGraph
+
+    @property
+    def sums(self) -> list[int]:
+        """Tensors that are sums of slices, in order: each is written over the one before it."""
+        return [i for i, kind in enumerate(self.types) if kind is TensorType.S32]
 
     @cached_property
     def simulation(self) -> Simulation:
@@ -71,8 +104,15 @@ class Segment:
             blocks.append((align(ring * tensor.row_bytes), *span))
         for op, span in zip(graph.operators, found.sums, strict=True):
             blocks.append((align(op.sums), *span))
+        sums = self.sums
+        if sums:
+            blocks[sums[0]] = (*blocks[sums[0]][:2], blocks[sums[-1]][2])
+            for i in sums[1:]:
+                blocks[i] = (0, 0, 0)
         state = align(4 * len(graph.operators))
         offsets, end = _first_fit(blocks, state)
+        for i in sums:
+            offsets[i] = offsets[sums[0]]
         count = len(graph.tensors)
         return Workspace(end, tuple(offsets[:count]), tuple(offsets[count:]))
 
@@ -86,12 +126,12 @@ def _first_fit(blocks: Sequence[tuple[Bytes, int, int]], start: Bytes) -> tuple[
         if size == 0:
             continue
         at = start
-        for k in sorted(placed, key=lambda j: offsets[j]):
-            other, begin, end = blocks[k]
-            if begin <= last and first <= end and at < offsets[k] + other:
+        together = [k for k in placed if blocks[k][1] <= last and first <= blocks[k][2]]
+        for k in sorted(together, key=offsets.__getitem__):
+            if at < offsets[k] + blocks[k][0]:
                 if offsets[k] >= at + size:
-                    continue
-                at = offsets[k] + other
+                    break
+                at = offsets[k] + blocks[k][0]
         offsets[i] = at
         placed.append(i)
     return offsets, max((offsets[i] + blocks[i][0] for i in placed), default=start)
@@ -115,7 +155,7 @@ def make_segment(
     """
     found = [roles(op) for op in operators]
     known = [role for role in found if role is not None]
-    if len(known) < len(found) or not 1 <= len(known) <= _MAX_OPERATORS:
+    if len(known) < len(found) or not 1 <= len(known) <= MAX_OPERATORS:
         return None
     root = _roots(known)
     working = [(op, r) for op, r in zip(operators, known, strict=True) if r.kind != "RESHAPE"]
@@ -186,25 +226,24 @@ def _assemble(
     shapes: dict[Tensor, Shape],
 ) -> Segment | None:
     whole = {root.get(t, t) for t in (*inputs, *outputs)}
-    tensors = tuple(shapes)
-    index = {t: i for i, t in enumerate(tensors)}
+    index = {t: i for i, t in enumerate(shapes)}
     if not whole <= index.keys():
         return None
     for tensor, name in root.items():
         if name in index:
             index[tensor] = index[name]
     graph = RowGraph(
-        tuple(RowTensor(h, w * c * t.dtype.bits // 8, t in whole) for t, (h, w, c) in shapes.items()),
+        tuple(RowTensor(h, w * c * TYPES[t.dtype].size, t in whole)
+              for t, (h, w, c) in shapes.items()),
         tuple(_row_operator(role, index, shapes[root.get(role.output, role.output)],
                             [shapes[root.get(tensor, tensor)] for tensor in role.inputs])
               for _, role in working),
         tuple(index[t] for t in inputs),
         tuple(index[t] for t in outputs),
     )  # fmt: skip
-    return Segment(
-        operators, tuple(op for op, _ in working), tuple(role for _, role in working),
-        inputs, outputs, tensors, tuple(shapes.values()), index, graph,
-    )  # fmt: skip
+    members = tuple(Member(op, role) for op, role in working)
+    types = tuple(TYPES[t.dtype] for t in shapes)
+    return Segment(operators, members, inputs, outputs, tuple(shapes.values()), types, graph)
 
 
 def _row_operator(
