@@ -10,7 +10,7 @@ import pytest
 
 from arenafit.candidates import predict_head
 from arenafit.graph import Model, load
-from arenafit.partial.cost import Costs, Step
+from arenafit.partial.cost import Costs, Splits, Step
 from arenafit.partial.search import best_cut, best_total, least_tail
 from support.builder import GraphBuilder
 from support.partial import MODELS, cleaned, costs_of, each_model
@@ -57,7 +57,22 @@ def with_a_stranger() -> Model:
     return g.model()
 
 
-SMALL = [chain, residual, branches, with_a_stranger]
+def deep() -> Model:
+    """Small maps of many channels: slices of channels take less than rows."""
+    g = GraphBuilder(seed=5)
+    x = g.conv(g.input((1, 3, 3, 8)), 64, kernel=1, activation="RELU6")
+    x = g.conv(g.depthwise(x, kernel=3), 8, kernel=1)
+    y = g.fully_connected(g.reshape(x, (1, 72)), 120)
+    g.output(g.fully_connected(y, 4))
+    return g.model()
+
+
+SMALL = [chain, residual, branches, with_a_stranger, deep]
+each_way = pytest.mark.parametrize(
+    "splits",
+    [Splits(), Splits(channels=False), Splits(rows=False)],
+    ids=["rows and channels", "rows", "channels"],
+)
 each_small = pytest.mark.parametrize("build", SMALL)
 
 
@@ -73,8 +88,8 @@ def all_cuts(costs: Costs) -> Iterator[list[Step]]:
                 if stop == start + 1:
                     options.append(costs.plain(start))
                 if all(costs.eligible(i) for i in range(start, stop)):
-                    made = costs.segment(start, stop)
-                    options += [made] if made is not None else []
+                    ways = (costs.segment(start, stop, w) for w in costs.widths(start, stop))
+                    options += [made for made in ways if made is not None]
                 choices.append(options)
             yield from map(list, product(*choices))
 
@@ -84,12 +99,18 @@ def head_and_tail(cut: list[Step]) -> tuple[int, int]:
 
 
 @each_small
-def test_no_cut_has_a_smaller_head_and_none_with_that_head_a_smaller_tail(build):
-    costs = costs_of(build())
+@each_way
+def test_no_cut_has_a_smaller_head_and_none_with_that_head_a_smaller_tail(build, splits):
+    """Nor one with both of these fewer slices."""
+    costs = costs_of(build(), splits)
     found = best_cut(costs)
-    every = [head_and_tail(cut) for cut in all_cuts(costs_of(build()))]
-    assert (found.cost, found.tail) == min(every)
-    assert len({cost for cost, _ in every}) > 2, "all cuts of this model are alike"
+    every = [
+        (*head_and_tail(cut), sum(step.slices for step in cut))
+        for cut in all_cuts(costs_of(build(), splits))
+    ]
+    assert (found.cost, found.tail, found.slices) == min(every)
+    if splits.rows or build is not branches:  # which has no chain
+        assert len(set(every)) > 1, "all cuts of this model are alike"
 
 
 @each_small
@@ -126,10 +147,12 @@ def test_no_segment_costs_less_than_its_bound(path: Path):
         for stop in range(start + 1, min(count, start + 12) + 1):
             if not all(costs.eligible(i) for i in range(start, stop)):
                 break
-            made = costs.segment(start, stop)
-            if made is not None:
-                assert costs.bound(start, stop) <= made.cost, (start, stop)
-                tight += costs.bound(start, stop) > 0.8 * made.cost
+            for width in costs.widths(start, stop)[:3]:
+                made = costs.segment(start, stop, width)
+                if made is not None:
+                    bound = costs.bound(start, stop, width)
+                    assert costs.bound(start, stop) <= bound <= made.cost, (start, stop, width)
+                    tight += bound > 0.8 * made.cost
     assert tight > 5
 
 
@@ -138,8 +161,35 @@ def test_the_search_works_out_few_of_the_segments_that_there_are(name: str):
     costs = costs_of(cleaned(load((MODELS / f"{name}.tflite").read_bytes())))
     best_cut(costs)
     count = len(costs.operators)
-    asked = sum(costs.known(i, j) for i in range(count) for j in range(i + 1, count + 1))
-    assert asked <= count * (count + 1) // 2 * 0.2
+    assert costs.simulated <= count * (count + 1) // 2 * 0.2
+
+
+def test_rows_alone_help_and_channels_alone_do_and_both_together_do_more():
+    model = deep()
+    heads = {
+        name: best_cut(costs_of(model, splits)).cost
+        for name, splits in {
+            "both": Splits(),
+            "rows": Splits(channels=False),
+            "channels": Splits(rows=False),
+            "neither": Splits(rows=False, channels=False),
+        }.items()
+    }
+    assert heads["both"] < min(heads["rows"], heads["channels"])
+    assert max(heads["rows"], heads["channels"]) < heads["neither"]
+
+
+def test_there_are_no_more_slices_than_the_head_asks_for():
+    """Each split segment with the next wider slices would take more than the whole model does."""
+    costs = costs_of(deep(), Splits(rows=False))
+    found = best_cut(costs)
+    binding = [step for step in found.steps if step.slices > 2]
+    assert binding
+    for step in binding:
+        ways = costs.widths(step.start, step.stop)
+        fewer = [width for width in ways if costs.slices(step.start, width) < step.slices]
+        wider = costs.segment(step.start, step.stop, min(fewer))
+        assert wider is not None and wider.cost > found.cost
 
 
 @pytest.mark.parametrize(

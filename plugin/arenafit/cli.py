@@ -24,8 +24,11 @@ What is tried, each switchable with --disable NAME:
   fold-constants, remove-identity, fold-pad, remove-dead, remove-unused-tensors, ...
                 the passes that clean the graph
   reorder       the operator order with the smallest peak
-  inplace-max-pool  (--runtime arenafit) max-pooling that may write over its input
   overlap       an operator's output written over its dying input, where the kernels allow it
+and with --runtime arenafit:
+  inplace-max-pool  max-pooling that may write over its input
+  rows          pieces of the network a few rows at a time; none of their tensors is ever whole
+  channels      chains of convolutions a few channels at a time
 
 OUT is never larger in the arena than IN, and is compared with it bit for bit in the real
 TFLM. Say which kernels your firmware has: --kernels reference allows far more sharing than
@@ -179,7 +182,7 @@ def _add_optimize(to: argparse._SubParsersAction[_Parser]) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="leave out a pass, reorder or overlap; may be given several times",
+        help="leave out a pass, reorder, overlap, rows ...; may be given several times",
     )
     add.add_argument(
         "--plan",

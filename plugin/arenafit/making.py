@@ -16,7 +16,7 @@ from arenafit.candidates import (
     predict_head,
     scratch_rule,
 )
-from arenafit.graph import Model
+from arenafit.graph import Model, save
 from arenafit.memory.build import (
     OverlapRule,
     apply_placement,
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from arenafit.schedule.reorder import Reordering
 
 __all__ = ["Progress", "Work", "make_candidates"]
+
+_FLASH_SHARE = 20  # of the file's size, that slices of channels may add
+_LEAST_GROWTH = 1024  # bytes: one slice
 
 Progress = Callable[[str], None]
 """Is told, in words for people, the stage that begins."""
@@ -89,33 +92,65 @@ def _variants(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Can
     found = _planned(work, rewritten, steps)
     if work.options.runtime == "arenafit":
         found += _with_own_operators(work, rewritten, steps)
-        found += _streamed(work, rewritten, steps)
+        found += _in_segments(work, rewritten, steps)
     return found
 
 
-def _streamed(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
-    """Plans of `rewritten`, as it is and in its best order, with segments streamed by rows.
+def _in_segments(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
+    """Plans of `rewritten`, as it is and in its best order, with segments that are streamed by
+    rows or split by channels.
 
     The order that is best with whole tensors need not be so with segments.
     """
-    from arenafit.partial import partial_model
-
-    if "rows" in work.options.disable:
+    if {"rows", "channels"} <= work.options.disable:
         return []
     more = [*steps]
     orders = {rewritten: steps, _reorder(work, rewritten, more)[0]: more}
     found = []
     for ordered, own in orders.items():
         work.tell("finding segments")
-        model = copy_model(ordered)
-        head = work.head(model)
-        scratch = work.scratch(work.targets[0])
-        result = partial_model(model, work.rule, scratch, progress=work.tell, cpu=work.options.cpu)
-        if result is not None and result.segments:
-            done = [*own, PassReport("rows", result.segments, head, result.head)]
-            made = partial(candidate, targets=work.targets, cpu=work.options.cpu, steps=done)
+        model, done = _segmented(work, ordered)
+        if done:
+            made = partial(
+                candidate, targets=work.targets, cpu=work.options.cpu, steps=[*own, *done]
+            )
             found += _plans(work, model, made)
     return found
+
+
+def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
+    """A copy of `ordered` with segments, and what was done; nothing where there are none.
+
+    Slices of channels take flash: as many as leave the file within 5 % of what it was.
+    """
+    from arenafit.partial import Splits, partial_model
+
+    disable = work.options.disable
+    splits = Splits("rows" not in disable, "channels" not in disable)
+    room = len(work.stock.data) // _FLASH_SHARE
+    growth = room
+    while True:
+        model = copy_model(ordered)
+        scratch = work.scratch(work.targets[0])
+        result = partial_model(
+            model, work.rule, scratch, splits=splits, growth=growth, progress=work.tell,
+            cpu=work.options.cpu,
+        )  # fmt: skip
+        if result is None or not result.split:
+            break
+        if growth == 0 or len(save(model)) <= len(work.stock.data) + room:
+            break
+        growth = growth // 2 if growth > _LEAST_GROWTH else 0
+    if result is None:
+        return model, []
+    done, head = [], work.head(ordered)
+    if splits.rows:
+        streamed = result.head if result.streamed is None else result.streamed
+        done.append(PassReport("rows", result.segments, head, streamed))
+        head = streamed
+    if result.split:
+        done.append(PassReport("channels", result.split, head, result.head))
+    return model, done
 
 
 def _with_own_operators(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:

@@ -12,8 +12,9 @@ __all__ = ["KERNELS", "PLANS", "RUNTIMES", "STEPS", "Options"]
 RUNTIMES = ("stock", "arenafit")
 KERNELS = ("any", "reference", "cmsis_nn")
 PLANS = ("optimal", "greedy", "pingpong")
-STEPS = ("reorder", "overlap", "inplace-max-pool", "rows")
-"""What --disable takes besides the names of the passes; the last two go with arenafit's runtime."""
+STEPS = ("reorder", "overlap", "inplace-max-pool", "rows", "channels")
+"""What --disable takes besides the names of the passes; the last three go with arenafit's
+runtime."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ from arenafit.graph import Model, Tensor, load, save
 from arenafit.memory.build import apply_placement, model_problem
 from arenafit.memory.placement import solve_stock
 from arenafit.partial import Partial, partial_model
-from arenafit.partial.cost import Costs
+from arenafit.partial.channels import Chain, find_chain
+from arenafit.partial.cost import Costs, Splits
+from arenafit.partial.roles import role
 from arenafit.partial.rows import Demand, RowGraph, RowOperator, RowTensor, Window
 from arenafit.passes import copy_model, run_passes
 from arenafit.runtime.inputs import stimuli
@@ -50,9 +52,21 @@ def cleaned(model: Model) -> Model:
     return copy
 
 
-def costs_of(model: Model) -> Costs:
+def costs_of(model: Model, splits: Splits | None = None) -> Costs:
     """The costs of cuts of the main subgraph under the reference kernels."""
-    return Costs(model.main, overlap_rule("reference"), scratch_rule("reference"))
+    return Costs(model.main, overlap_rule("reference"), scratch_rule("reference"), splits)
+
+
+def chain_at(model: Model, start: int = 0) -> Chain | None:
+    """The chain that begins with operator `start` of the main subgraph."""
+    graph = model.main
+    readers: dict[Tensor, list[int]] = {}
+    for i, op in enumerate(graph.operators):
+        for tensor in op.activations():
+            readers.setdefault(tensor, []).append(i)
+    for tensor in graph.outputs:
+        readers.setdefault(tensor, []).append(len(graph.operators))
+    return find_chain(graph.operators, {op: role(op) for op in graph.operators}, readers, start)
 
 
 @cache

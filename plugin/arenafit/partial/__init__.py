@@ -1,4 +1,5 @@
-"""Partial execution: pieces of a network that run without holding their tensors whole.
+"""Partial execution: pieces of a network that run without holding their tensors whole, streamed
+by rows or split by channels.
 
 `partial_model` finds the segments that make a model's head smallest, and puts them in.
 """
@@ -13,12 +14,11 @@ from arenafit.graph.model import Model
 from arenafit.memory.build import OverlapRule
 from arenafit.memory.lifetimes import ScratchSizes, called_subgraphs
 from arenafit.memory.problem import Bytes
-from arenafit.partial.cost import Costs
+from arenafit.partial.cost import Costs, Splits
 from arenafit.partial.rewrite import run
-from arenafit.partial.search import Cut, best_total, least_tail
+from arenafit.partial.search import Cut, best_cut, best_total, least_tail
 
-__all__ = ["Partial", "partial_model"]
-
+__all__ = ["Partial", "Splits", "partial_model"]
 
 _TELL_EVERY = 0.2  # seconds
 
@@ -29,8 +29,10 @@ class Partial:
 
     cut: Cut
     segments: int
+    split: int  # of them, by channels
     operators: int  # that are in segments now
     head: Bytes  # predicted: what is alive at the worst step; placing may need more
+    streamed: Bytes | None  # the smallest head without splitting by channels, where that is known
 
 
 def partial_model(
@@ -38,10 +40,12 @@ def partial_model(
     overlaps: OverlapRule | None = None,
     scratch: ScratchSizes | None = None,
     limit: Bytes | None = None,
+    splits: Splits | None = None,
+    growth: Bytes | None = None,
     progress: Callable[[str], None] | None = None,
     cpu: str | None = None,
 ) -> Partial | None:
-    """Rewrite the main subgraph of `model` so that segments of it stream by rows.
+    """Rewrite the main subgraph of `model` so that pieces of it run as segments.
 
     The cuts are of the model's own operator order. See `arenafit.partial.search`: the smallest
     head is known, with a proof; a slightly larger one is taken where it wins more in the tail.
@@ -53,6 +57,8 @@ def partial_model(
             it the plan will share nothing, whatever segments allow.
         scratch: what these ask for.
         limit: bytes; the smallest tail with a head within the limit, if there is such a plan.
+        splits: how segments may be split; by rows and by channels.
+        growth: bytes, nearly, that slices of channels may add to the file.
         progress: is told, in words and now and then, how far the search is.
         cpu: what the segments' weights are laid out for; see `layout.lay_out`.
 
@@ -65,13 +71,40 @@ def partial_model(
     graph = model.main
     if any(called_subgraphs(op) for op in graph.operators if op.name != "CALL_ONCE"):
         return None
-    costs = Costs(graph, overlaps, scratch, None if progress is None else _now_and_then(progress))
-    cut = best_total(costs) if limit is None else least_tail(costs, limit)
+    splits = splits or Splits()
+    watch = None if progress is None else _now_and_then(progress)
+    costs = Costs(graph, overlaps, scratch, splits, watch)
+    cut = _cut(costs, limit, growth)
     segments = [step.segment for step in cut.steps if step.segment is not None]
     if not segments:
         return None
+    streamed = None
+    if cut.slices and splits.rows:
+        costs.limit_growth(0)
+        streamed = best_cut(costs).cost
     run(model, graph, segments, cpu)
-    return Partial(cut, len(segments), sum(len(s.operators) for s in segments), cut.cost)
+    return Partial(
+        cut,
+        len(segments),
+        sum(step.slices > 0 for step in cut.steps),
+        sum(len(segment.operators) for segment in segments),
+        cut.cost,
+        streamed,
+    )
+
+
+def _cut(costs: Costs, limit: Bytes | None, growth: Bytes | None) -> Cut:
+    """The best cut whose slices of channels add no more than `growth` bytes in all.
+
+    What one segment may add is narrowed down until all of them together fit.
+    """
+    costs.limit_growth(growth)
+    while True:
+        cut = best_total(costs) if limit is None else least_tail(costs, limit)
+        added = [costs.growth(step) for step in cut.steps if step.slices]
+        if growth is None or sum(added) <= growth:
+            return cut
+        costs.limit_growth(min(growth // len(added), max(added) - 1))
 
 
 def _now_and_then(tell: Callable[[str], None]) -> Callable[[int], None]:

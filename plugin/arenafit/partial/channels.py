@@ -52,6 +52,7 @@ class Chain:
 
     operators: tuple[Operator, ...]  # start to end, RESHAPE left out
     stop: int  # behind the end, in the order of the subgraph
+    last: int  # behind what may follow the end in a segment: all but the next start
     channels: int  # of the start's output
     sums: Bytes  # of the end, in int32
     made: tuple[Bytes, ...]
@@ -76,20 +77,18 @@ class Chain:
         if count > 2:  # a whole slice while there are sums
             return state + sums + self._slice(width)
         last = align(self.made[-1] * width)
-        return state + max(
-            self._slice(width), sums + max(last, self._slice(self.channels - width))
-        )
+        return state + max(self._slice(width), sums + max(last, self._slice(self.channels - width)))
 
     def _slice(self, width: int) -> Bytes:
         """What `width` channels take of the workspace where nothing streams."""
         whole = [align(size * width) for size in self.made]
         return max(a + b for a, b in zip(whole, (*whole[1:], 0), strict=True))
 
-    def growth(self, width: int) -> Bytes:
-        """What the slices add to the program, nearly: for each operator of each slice its records
-        and parameters, and the sums of the end's weights."""
+    def growth(self, slices: int) -> Bytes:
+        """What so many slices add to the program, nearly: for each operator of each slice its
+        records and parameters, and the sums of the end's weights."""
         each = _RECORDS + _STRUCT + _ARRAYS * _ROUNDING
-        return (self.slices(width) - 1) * (len(self.operators) * each + 4 * self.outputs)
+        return (slices - 1) * (len(self.operators) * each + 4 * self.outputs)
 
 
 def find_chain(
@@ -131,7 +130,17 @@ def find_chain(
             return None
     sums = 4 * role.output.elements
     depth = (role.shape or flat(role.output))[2]
-    return Chain((*chain, op), read[0] + 1, channels, sums, tuple(made), depth)
+    last = stop = read[0] + 1
+    while last < len(operators) and _follows(roles[operators[last]]):
+        last += 1
+    return Chain((*chain, op), stop, last, channels, sums, tuple(made), depth)
+
+
+def _follows(role: Role | None) -> bool:
+    """True for what may come after the end in its segment, streamed: a residual ADD, say, so that
+    the result can be written over the chain's input. Further segments hold what comes then, with
+    as little memory."""
+    return role is not None and role.kind not in _START
 
 
 def unstreamed(segment: Segment) -> Segment:

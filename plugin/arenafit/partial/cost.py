@@ -29,7 +29,6 @@ class Splits:
 
     rows: bool = True  # False: all rows of an operator are made before the next one begins
     channels: bool = True
-    growth: Bytes | None = None  # that channels may add to the program of one segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ def _member(op: Operator) -> Role | None:
         return found
     return None
 
+
+_NEVER: Bytes = 1 << 62  # more than anything costs
 
 _NODE, _TENSOR, _CHANNEL, _CONVOLUTION = 64, 24, 8, 88  # bytes
 
@@ -104,18 +105,34 @@ class Costs:
         self._counts = self._sums_across(dict.fromkeys(self._born, 1))
         self._floors = ring_floors(self.operators, self._roles, self._born, self._dies)
         self._chains = self._find_chains(subgraph) if self._splits.channels else {}
-        self._widths = {i: self._useful_widths(chain) for i, chain in self._chains.items()}
+        self.limit_growth(None)
+        self._segments: dict[tuple[int, int, int], Step | None] = {}
+        self._plain: dict[int, Step] = {}
+
+    def limit_growth(self, limit: Bytes | None) -> None:
+        """From now on no segment's program may grow by more than `limit` bytes through slices of
+        channels; 0 allows none. What has been worked out is kept."""
+        self._widths = {
+            i: tuple(
+                width
+                for width in reversed(chain.widths())
+                if limit is None or chain.growth(chain.slices(width)) <= limit
+            )
+            for i, chain in self._chains.items()
+        }
         self._split_floors = {
             (i, width): chain.floor(width, self._splits.rows)
             for i, chain in self._chains.items()
             for width in self._widths[i]
         }
         self._least_split = {
-            i: min((self._split_floors[i, width] for width in widths), default=1 << 62)
+            i: min((self._split_floors[i, width] for width in widths), default=_NEVER)
             for i, widths in self._widths.items()
         }
-        self._segments: dict[tuple[int, int, int], Step | None] = {}
-        self._plain: dict[int, Step] = {}
+
+    def growth(self, step: Step) -> Bytes:
+        """What slices of channels add to the program of a step, nearly."""
+        return self._chains[step.start].growth(step.slices) if step.slices else 0
 
     @property
     def simulated(self) -> int:
@@ -149,10 +166,10 @@ class Costs:
     def widths(self, start: int, stop: int) -> tuple[int, ...]:
         """How the interval may be split, the plainest first: 0 is by rows alone, others are the
         channels of a slice. Empty where it may not be a segment."""
+        chain = self._chains.get(start)
         if not self._splits.rows:
-            exact = start in self._chains and self._chains[start].stop == stop
-            return self._widths[start] if exact else ()
-        if start in self._chains and self._chains[start].stop <= stop:
+            return self._widths[start] if chain is not None and chain.stop == stop else ()
+        if chain is not None and chain.stop <= stop <= chain.last:
             return (0, *self._widths[start])
         return (0,)
 
@@ -187,7 +204,7 @@ class Costs:
             return ends + streamed
         if width is not None:
             return ends + self._split_floors[start, width]
-        if start not in self._chains or self._chains[start].stop > stop:
+        if self.widths(start, stop) == (0,):
             return ends + streamed
         if not self._splits.rows:
             return ends + self._least_split[start]
@@ -206,12 +223,6 @@ class Costs:
             for i in range(len(self.operators))
         }
         return {i: chain for i, chain in found.items() if chain is not None}
-
-    def _useful_widths(self, chain: Chain) -> tuple[int, ...]:
-        """Channels of a slice, wide ones first."""
-        limit = self._splits.growth
-        widths = reversed(chain.widths())
-        return tuple(w for w in widths if limit is None or chain.growth(w) <= limit)
 
     def _step(self, made: Segment, start: int, stop: int, width: int) -> Step:
         distances = made.simulation.distances
