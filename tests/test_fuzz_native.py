@@ -21,13 +21,16 @@ from arenafit.memory.build import model_problem
 from arenafit.memory.metadata import encode
 from arenafit.memory.placement import solve
 from arenafit.memory.problem import ONLINE, Placement, Problem, Request
+from arenafit.partial.channels import split
 from arenafit.partial.encoding import encode as encode_program
 from arenafit.partial.feed import feed_inputs
+from arenafit.partial.lower import lower
 from arenafit.passes.inplace_max_pool import pool_options
 from support.builder import GraphBuilder
 from support.fuzzing import CORE, GLUE, TARGETS, Report, build, fuzz, replay
+from support.partial import chain_at
 from support.pooling import pooled
-from support.segment import program_of
+from support.segment import program_of, segment_of
 
 GIB = 1 << 30
 
@@ -93,7 +96,20 @@ def segments() -> list[bytes]:
         if fed:
             feed_inputs(model)
         found.append(encode_program(program_of(model)))
-    return found
+    return [*found, in_slices()]
+
+
+def in_slices() -> bytes:
+    """The program of a chain that is split by channels."""
+    g = GraphBuilder(seed=2)
+    x = g.conv(g.input((1, 5, 4, 2)), 5, 3, 2, activation="RELU6")
+    g.output(g.conv(g.depthwise(x, 2), 2, 1))
+    model = g.model()
+    chain = chain_at(model)
+    assert chain is not None
+    made = split(segment_of(model), chain, 2)
+    assert made is not None
+    return encode_program(lower(made))
 
 
 def streamed(g: GraphBuilder) -> None:

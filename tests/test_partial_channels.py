@@ -12,6 +12,7 @@ from arenafit.graph import Model, save
 from arenafit.memory.problem import align
 from arenafit.partial.channels import Chain, split, unstreamed
 from arenafit.partial.encoding import encode
+from arenafit.partial.explain import explain, lines_of
 from arenafit.partial.lower import lower
 from arenafit.partial.program import Conv, Place, Program, TensorType
 from arenafit.partial.roles import role
@@ -167,6 +168,23 @@ def test_a_program_grows_by_what_was_reckoned(network):
     for width in (1, 2, 3):
         added = len(encode(lower(split_of(model, width)))) - whole
         assert 0.5 * added < chain.growth(chain.slices(width)) < 2 * added
+
+
+@each_chain
+def test_for_people_slices_are_put_back_together(network):
+    model = model_of(network)
+    plain = explain(lower(segment_of(model)))
+    for width in (1, 2, 3):
+        made = explain(lower(split_of(model, width)))
+        assert made.slices == chain_of(model).slices(width) and plain.slices == 0
+        kinds = [kind.replace("FULLY_CONNECTED", "CONV_2D") for kind in plain.operators]
+        assert [kind.replace("FULLY_CONNECTED", "CONV_2D") for kind in made.operators] == kinds
+        assert (made.whole, made.largest, made.alone, made.worst, made.weights) == (
+            plain.whole, plain.largest, plain.alone, plain.worst, plain.weights,
+        )  # fmt: skip
+        assert sum(block.size for block in made.stack) == made.workspace
+        words = f"{len(plain.operators)} operators by rows and in {made.slices} slices of channels"
+        assert lines_of(made)[0].startswith(words)
 
 
 def test_sums_are_one_block_of_32_bits_and_slices_take_turns():

@@ -348,14 +348,14 @@ def own(report: object) -> bool:
 def test_own_operators_are_used_for_the_own_runtime_and_only_where_they_save() -> None:
     data = save(pooled())
     _, stock = arenafit.optimize(data, runtime="stock")
-    out, ours = arenafit.optimize(data, runtime="arenafit", disable="rows")
+    out, ours = arenafit.optimize(data, runtime="arenafit", disable=["rows", "channels"])
     assert not own(stock) and own(ours)
     assert ours.after.head < stock.after.head
     assert ours.verified.bit_exact is True and "arenafit" in ours.verified.oracle
     assert any(op.code.custom == "ARENAFIT_MAX_POOL_2D" for op in load(out).main.operators)
-    _, off = arenafit.optimize(data, runtime="arenafit", disable=["rows", "inplace-max-pool"])
+    _, off = arenafit.optimize(data, runtime="arenafit", disable=["rows", "channels", "inplace-max-pool"])
     assert not own(off) and off.after.head == stock.after.head
-    _, reference = arenafit.optimize(data, runtime="arenafit", kernels="reference", disable="rows")
+    _, reference = arenafit.optimize(data, runtime="arenafit", kernels="reference", disable=["rows", "channels"])
     assert not own(reference)  # its own order is as good
 
 
@@ -371,7 +371,7 @@ def test_segments_streamed_by_rows_are_used_for_the_own_runtime_alone() -> None:
     assert ours.after.total is not None and ours.before.total is not None
     assert ours.after.total * 3 < ours.before.total
     assert ours.verified.bit_exact is True
-    _, off = arenafit.optimize(data, runtime="arenafit", disable="rows")
+    _, off = arenafit.optimize(data, runtime="arenafit", disable=["rows", "channels"])
     assert "rows" not in [step.name for step in off.passes]
     assert off.after.head > ours.after.head
     assert off.segments == [] and "segment" not in format_report(off)

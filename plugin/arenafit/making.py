@@ -138,7 +138,7 @@ def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
         )  # fmt: skip
         if result is None or not result.split:
             break
-        if growth == 0 or len(save(model)) <= len(work.stock.data) + room:
+        if len(save(model)) <= len(work.stock.data) + room:
             break
         growth = growth // 2 if growth > _LEAST_GROWTH else 0
     if result is None:

@@ -28,6 +28,7 @@ from support.rewriting import tflm
 
 __all__ = [
     "MODELS",
+    "chain_at",
     "cleaned",
     "costs_of",
     "each_model",

@@ -12,7 +12,8 @@ from arenafit.graph.custom import SEGMENT
 from arenafit.graph.model import Operator
 from arenafit.memory.problem import Bytes, align
 from arenafit.partial.encoding import decode
-from arenafit.partial.program import Conv, Place, Program, ProgramTensor
+from arenafit.partial.program import Conv, Place, Program, ProgramTensor, TensorType
+from arenafit.partial.unsplit import unsplit
 
 __all__ = ["Block", "Explanation", "explain", "lines_of", "program_of"]
 
@@ -32,7 +33,8 @@ class Block:
 class Explanation:
     """A segment in figures; sizes in bytes."""
 
-    operators: tuple[str, ...]  # kinds
+    operators: tuple[str, ...]  # kinds; one that is split by channels is one
+    slices: int  # of channels; 0 where it is not split so
     workspace: Bytes  # rings and sums that are never alive together share it
     stack: tuple[Block, ...]  # from its start to its end: what makes it as large as it is
     whole: Bytes  # what the tensors inside would take whole, side by side
@@ -62,13 +64,16 @@ def explain(program: Program, kept: Collection[int] = ()) -> Explanation:
         program: of a segment.
         kept: those of the segment's inputs that are still needed when it is done.
     """
-    inside = [_size(tensor) for tensor in program.tensors if tensor.place is Place.WORKSPACE]
-    alive = _alive(program, kept)
+    whole = unsplit(program)
+    tensors = whole.program.tensors
+    inside = [_size(tensor) for tensor in tensors if tensor.place is Place.WORKSPACE]
+    alive = _alive(whole.program, kept)
     worst = max(range(len(alive)), key=alive.__getitem__, default=0)
     return Explanation(
-        operators=tuple(op.kind.name for op in program.operators),
+        operators=tuple(op.kind.name for op in whole.program.operators),
+        slices=whole.slices,
         workspace=program.workspace,
-        stack=_stack(_blocks(program), program.workspace),
+        stack=_stack(_blocks(program, whole.number), program.workspace),
         whole=sum(inside),
         largest=max(inside, default=0),
         alone=max(alive, default=0),
@@ -105,17 +110,18 @@ def _alive(program: Program, kept: Collection[int]) -> list[Bytes]:
     return list(accumulate(change[:count]))
 
 
-def _blocks(program: Program) -> list[Block]:
-    """All pieces of the workspace."""
+def _blocks(program: Program, number: Sequence[int]) -> list[Block]:
+    """All pieces of the workspace, with the numbers that operators have for people."""
     found = [Block(0, align(4 * len(program.operators)))]
     for tensor in program.tensors:
         if tensor.place is Place.WORKSPACE and tensor.producer < len(program.operators):
             size = align(tensor.ring * tensor.row_bytes)
-            found.append(Block(tensor.offset, size, tensor.producer, tensor.ring, tensor.rows))
+            ring = 0 if tensor.type is TensorType.S32 else tensor.ring
+            found.append(Block(tensor.offset, size, number[tensor.producer], ring, tensor.rows))
     for i, op in enumerate(program.operators):
         if op.accumulator:
             size = align(4 * program.tensors[op.output].channels)
-            found.append(Block(op.accumulator, size, i))
+            found.append(Block(op.accumulator, size, number[i]))
     return found
 
 
@@ -140,8 +146,9 @@ def lines_of(found: Explanation) -> list[str]:
     kinds = Counter(found.operators)
     names = ", ".join(name if n == 1 else f"{n} {name}" for name, n in kinds.items())
     count = len(found.operators)
+    by_channels = f" and in {found.slices} slices of channels" if found.slices else ""
     return [
-        f"{count} operator{'s' * (count != 1)} by rows: {names}",
+        f"{count} operator{'s' * (count != 1)} by rows{by_channels}: {names}",
         f"inside: tensors of {found.whole:,} bytes were they whole, the largest {found.largest:,};"
         f" {found.weights:,} bytes of weights",
         f"workspace of {found.workspace:,} bytes:",

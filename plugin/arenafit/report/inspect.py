@@ -11,6 +11,7 @@ from arenafit.graph.model import Model
 from arenafit.memory.build import model_problem
 from arenafit.memory.problem import Bytes
 from arenafit.partial.explain import Explanation, explain, lines_of, program_of
+from arenafit.partial.unsplit import unsplit
 from arenafit.report.chart import draw
 from arenafit.report.figures import Arena, SegmentSize
 from arenafit.report.profile import Occupancy, OperatorMemory, binding_operator, occupancy
@@ -35,6 +36,7 @@ class SegmentMemory:
         found = self.inside
         return {
             "operators": list(found.operators),
+            "slices": found.slices,
             "weights": found.weights,
             "whole": found.whole,
             "largest": found.largest,
@@ -133,7 +135,11 @@ def inspect(model: Model, kernels: str, name: str, measured: Arena | None = None
 def segment_sizes(model: Model) -> list[SegmentSize]:
     """The segments of the main subgraph."""
     programs = enumerate(map(program_of, model.main.operators))
-    return [SegmentSize(i, len(p.operators), p.workspace) for i, p in programs if p is not None]
+    return [
+        SegmentSize(i, len(unsplit(p).program.operators), p.workspace)
+        for i, p in programs
+        if p is not None
+    ]
 
 
 def _segments(model: Model, found: Occupancy) -> Iterator[SegmentMemory]:
