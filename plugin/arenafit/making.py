@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Work", "make_candidates"]
 
-_FLASH_SHARE = 20  # of the file's size, that slices of channels may add
-_LEAST_GROWTH = 1024  # bytes: one slice
+_FLASH_SHARE = 20  # one in so many bytes of the file's size, that segments may add
 
 Progress = Callable[[str], None]
 """Is told, in words for people, the stage that begins."""
@@ -127,8 +126,8 @@ def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
 
     disable = work.options.disable
     splits = Splits("rows" not in disable, "channels" not in disable)
-    room = len(work.stock.data) // _FLASH_SHARE
-    growth = room
+    size = len(work.stock.data)
+    most, growth = size + size // _FLASH_SHARE, None
     while True:
         model = copy_model(ordered)
         scratch = work.scratch(work.targets[0])
@@ -138,9 +137,10 @@ def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
         )  # fmt: skip
         if result is None or not result.split:
             break
-        if len(save(model)) <= len(work.stock.data) + room:
+        excess = len(save(model)) - most
+        if excess <= 0:
             break
-        growth = growth // 2 if growth > _LEAST_GROWTH else 0
+        growth = max(min(result.growth - excess, result.growth * 3 // 4), 0)
     if result is None:
         return model, []
     done, head = [], work.head(ordered)

@@ -32,6 +32,7 @@ class Partial:
     split: int  # of them, by channels
     operators: int  # that are in segments now
     head: Bytes  # predicted: what is alive at the worst step; placing may need more
+    growth: Bytes  # what slices of channels add to the file, nearly
     streamed: Bytes | None  # the smallest head without splitting by channels, where that is known
 
 
@@ -89,6 +90,7 @@ def partial_model(
         sum(step.slices > 0 for step in cut.steps),
         sum(len(segment.operators) for segment in segments),
         cut.cost,
+        sum(costs.growth(step) for step in cut.steps),
         streamed,
     )
 
