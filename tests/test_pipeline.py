@@ -353,9 +353,13 @@ def test_own_operators_are_used_for_the_own_runtime_and_only_where_they_save() -
     assert ours.after.head < stock.after.head
     assert ours.verified.bit_exact is True and "arenafit" in ours.verified.oracle
     assert any(op.code.custom == "ARENAFIT_MAX_POOL_2D" for op in load(out).main.operators)
-    _, off = arenafit.optimize(data, runtime="arenafit", disable=["rows", "channels", "inplace-max-pool"])
+    _, off = arenafit.optimize(
+        data, runtime="arenafit", disable=["rows", "channels", "inplace-max-pool"]
+    )
     assert not own(off) and off.after.head == stock.after.head
-    _, reference = arenafit.optimize(data, runtime="arenafit", kernels="reference", disable=["rows", "channels"])
+    _, reference = arenafit.optimize(
+        data, runtime="arenafit", kernels="reference", disable=["rows", "channels"]
+    )
     assert not own(reference)  # its own order is as good
 
 
