@@ -30,13 +30,45 @@ static void prepare(const network* net) {
   }
 }
 
-static void run(const network* net) {
-  for (uint32_t i = 0; i < net->count; i++) {
+// Until it fails.
+static arenafit_segment_status run(const network* net, const arenafit_source* source) {
+  arenafit_segment_status status = ARENAFIT_SEGMENT_OK;
+  for (uint32_t i = 0; i < net->count && status == ARENAFIT_SEGMENT_OK; i++) {
     const int32_t* call = net->calls + i * kColumns;
     const void* const inputs[] = {memory + call[kInput]};
     void* const outputs[] = {memory + call[kOutput]};
-    arenafit_segment_run((const void*)(net->programs + call[kStart]), inputs, outputs,
-                         memory + call[kWorkspace], NULL);
+    status = arenafit_segment_run((const void*)(net->programs + call[kStart]), inputs, outputs,
+                                  memory + call[kWorkspace], source);
+  }
+  return status;
+}
+
+// An image somewhere else, of which rows are asked for.
+typedef struct {
+  const int8_t* image;
+  uint32_t next;  // row
+  uint32_t left;  // rows
+} camera;
+
+static int next_row(void* context, uint32_t input, uint32_t row, void* into, size_t bytes) {
+  camera* self = context;
+  EXPECT_EQ(0, input);
+  EXPECT_EQ(self->next, row);
+  self->next++;
+  if (self->left == 0) {
+    return 1;
+  }
+  self->left--;
+  memcpy(into, self->image + row * bytes, bytes);
+  return 0;
+}
+
+static void expect_untouched_from(size_t end) {
+  for (size_t i = end; i < sizeof memory; i++) {
+    if (memory[i] != 0x5A) {
+      EXPECT_EQ(-1, (int64_t)i);
+      return;
+    }
   }
 }
 
@@ -51,14 +83,27 @@ static void run(const network* net) {
     prepare(&net);                                                                   \
     memset(memory, 0x5A, sizeof memory);                                             \
     memcpy(memory + name##_input_at, name##_input, name##_input_count);              \
-    MEASURE { run(&net); }                                                           \
+    arenafit_segment_status status = ARENAFIT_SEGMENT_ABORTED;                       \
+    MEASURE { status = run(&net, NULL); }                                            \
+    EXPECT_EQ(ARENAFIT_SEGMENT_OK, status);                                          \
     EXPECT_BYTES(name##_expected, memory + name##_output_at, name##_expected_count); \
-    for (size_t i = name##_arena; i < sizeof memory; i++) {                          \
-      if (memory[i] != 0x5A) {                                                       \
-        EXPECT_EQ(-1, (int64_t)i);                                                   \
-        break;                                                                       \
-      }                                                                              \
-    }                                                                                \
+    expect_untouched_from(name##_arena);                                             \
+  } while (0)
+
+// The same without the input in the arena.
+#define EXPECT_OUTPUTS_OF_TFLM_WHERE_ROWS_ARE_FED(name)                                  \
+  do {                                                                                   \
+    const network net = NETWORK(name##_fed);                                             \
+    camera rows = {name##_input, 0, UINT32_MAX};                                         \
+    const arenafit_source source = {next_row, &rows};                                    \
+    prepare(&net);                                                                       \
+    memset(memory, 0x5A, sizeof memory);                                                 \
+    arenafit_segment_status status = ARENAFIT_SEGMENT_ABORTED;                           \
+    MEASURE { status = run(&net, &source); }                                             \
+    EXPECT_EQ(ARENAFIT_SEGMENT_OK, status);                                              \
+    EXPECT_EQ(name##_input_count / name##_fed_row, rows.next);                           \
+    EXPECT_BYTES(name##_expected, memory + name##_fed_output_at, name##_expected_count); \
+    expect_untouched_from(name##_fed_arena);                                             \
   } while (0)
 
 TEST(lenet5_28_gives_the_bytes_of_tflm) { EXPECT_OUTPUTS_OF_TFLM(lenet5_28); }
@@ -66,6 +111,27 @@ TEST(lenet5_28_gives_the_bytes_of_tflm) { EXPECT_OUTPUTS_OF_TFLM(lenet5_28); }
 TEST(ds_cnn_kws_gives_the_bytes_of_tflm) { EXPECT_OUTPUTS_OF_TFLM(ds_cnn_kws); }
 
 TEST(resnet8_cifar_gives_the_bytes_of_tflm) { EXPECT_OUTPUTS_OF_TFLM(resnet8_cifar); }
+
+TEST(lenet5_28_gives_the_bytes_of_tflm_where_rows_are_fed) {
+  EXPECT_OUTPUTS_OF_TFLM_WHERE_ROWS_ARE_FED(lenet5_28);
+}
+
+TEST(ds_cnn_kws_gives_the_bytes_of_tflm_where_rows_are_fed) {
+  EXPECT_OUTPUTS_OF_TFLM_WHERE_ROWS_ARE_FED(ds_cnn_kws);
+}
+
+TEST(resnet8_cifar_gives_the_bytes_of_tflm_where_rows_are_fed) {
+  EXPECT_OUTPUTS_OF_TFLM_WHERE_ROWS_ARE_FED(resnet8_cifar);
+}
+
+TEST(a_camera_that_fails_ends_the_run) {
+  const network net = NETWORK(resnet8_cifar_fed);
+  camera rows = {resnet8_cifar_input, 0, 9};
+  const arenafit_source source = {next_row, &rows};
+  EXPECT_EQ(ARENAFIT_SEGMENT_ABORTED, run(&net, &source));
+  EXPECT_EQ(10, rows.next);
+  EXPECT_EQ(ARENAFIT_SEGMENT_SOURCE, run(&net, NULL));
+}
 
 TEST(a_program_with_one_wrong_bit_is_refused) {
   const size_t size = (size_t)ds_cnn_kws_calls[kSize];
