@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from arenafit.bench import Bench, Flash, Operator, bench
+from arenafit.bench import Bench, Flash, Operator, bench, in_tflm
 from arenafit.bench import build as bench_build
-from arenafit.bench import measure as bench_measure
+from arenafit.bench import expected as bench_expected
+from arenafit.bench import exported as bench_exported
 from arenafit.bench.job import Invocation, read_invocations
 from arenafit.bench.text import format_bench
 from arenafit.cli import main
@@ -24,6 +25,9 @@ from arenafit.target import build as target_build
 from arenafit.target.build import compiler_version, core_sources, missing_packages
 from arenafit.target.cpus import CPUS, Cpu
 from arenafit.target.qemu import Printed
+from arenafit.target.tflm.job import Answer
+from arenafit.target.tflm.programs import Program
+from arenafit.target.tflm.tree import Library
 from support.builder import GraphBuilder
 from target.build import build_library, build_program
 from target.runner import run_in_qemu
@@ -78,7 +82,7 @@ def test_the_command_reports_every_figure_and_they_add_up(
     assert run(model_file, "--target", "cortex_m_qemu", "--cpu", cpu, "--json", out) == 0
     seen = json.loads(out.read_text(encoding="utf-8"))
     assert list(seen) == [
-        "model", "target", "cpu", "machine", "compiler", "instructions", "interpreter",
+        "model", "runtime", "target", "cpu", "machine", "compiler", "instructions", "interpreter",
         "operators", "arena", "stack", "flash", "flash_sections", "verified",
     ]  # fmt: skip
     assert (seen["model"], seen["target"], seen["cpu"]) == ("net.tflite", "cortex_m_qemu", cpu)
@@ -167,7 +171,7 @@ def _with_code(cpu: Cpu, code: int) -> Cpu:
 
 @needs_device
 def test_where_there_is_no_tflm_figures_come_without_a_comparison(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(bench_measure, "best_oracle", lambda: None)
+    monkeypatch.setattr(bench_expected, "best_oracle", lambda: None)
     seen = bench(one_table())
     assert seen.to_dict()["verified"] == {"bit_exact": None, "inputs": 0, "oracle": ""}
     assert "not compared" in format_bench(seen)
@@ -303,7 +307,7 @@ def test_a_device_that_takes_too_long_is_exit_2(
     model_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(
-        bench_measure, "run_in_qemu", lambda *_, timeout, **__: Printed(("RUN",), None)
+        bench_exported, "run_in_qemu", lambda *_, timeout, **__: Printed(("RUN",), None)
     )
     assert run(model_file, "--timeout", 1) == 2
     assert "--timeout" in error_line(capsys)
@@ -318,8 +322,8 @@ def test_the_table_has_a_line_for_each_operator_and_the_whole():
         Operator("ADD 1", 1, (4, 4, 8), 0, 4000),
     )
     seen = Bench(
-        "m.tflite", "cortex_m_qemu", "cortex-m4", "QEMU x", "gcc 1 -O2", 10_000, 1000, operators,
-        96, 480, Flash(64, 32, 16), 2, "tflite-micro 1",
+        "m.tflite", "C", "cortex_m_qemu", "cortex-m4", "QEMU x", "gcc 1 -O2", 10_000, 1000,
+        operators, 96, 0, 480, Flash(64, 32, 16), 2, "tflite-micro 1",
     )  # fmt: skip
     lines = format_bench(seen).splitlines()
     (conv,) = [line for line in lines if "CONV_2D 0" in line]
@@ -332,3 +336,128 @@ def test_the_table_has_a_line_for_each_operator_and_the_whole():
     assert whole.split() == ["all", "1,000", "10,000", "10.00"]
     assert any("112 bytes: 64 of weights and programs, 32 of code, 16" in line for line in lines)
     assert "\x1b[" in format_bench(seen, colour=True)
+
+
+# -- in TFLM -----------------------------------------------------------------------------------
+
+
+def library(kernels: tuple[str, ...]) -> Library:
+    return Library(Path("tree"), Path("lib"), "cortex-m4", "release_with_logs", kernels)
+
+
+@pytest.mark.parametrize(
+    ("found", "kernels", "answer"),
+    [
+        ([()], None, 0),
+        ([("cmsis_nn",), ()], "reference", 1),
+        ([("cmsis_nn",), ()], "cmsis_nn", 0),
+        ([("cmsis_nn",), ()], None, "has several for cortex-m4: cmsis_nn kernels, .*--kernels"),
+        ([()], "cmsis_nn", "--kernels cmsis_nn: .* has none for cortex-m4, but reference kernels"),
+    ],
+)
+def test_one_library_is_meant_or_the_answer_says_which_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+    found: list[tuple[str, ...]],
+    kernels: str | None,
+    answer: int | str,
+):
+    libraries = [library(parts) for parts in found]
+    monkeypatch.setattr(in_tflm, "find_libraries", lambda tree, cpus: libraries)
+    if isinstance(answer, int):
+        assert in_tflm._library(Path("tree"), "cortex-m4", kernels) == libraries[answer]
+    else:
+        with pytest.raises(UsageError, match=answer):
+            in_tflm._library(Path("tree"), "cortex-m4", kernels)
+
+
+def test_kernels_go_with_a_tflm_and_a_folder_without_one_is_refused(
+    model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert run(model_file, "--kernels", "reference") == 2
+    assert "--kernels goes with --tflm" in error_line(capsys)
+    if missing_packages(cxx=True):
+        pytest.skip("no Arm compiler for C++, or no QEMU")
+    assert run(model_file, "--tflm", tmp_path) == 2
+    assert "is not a TFLM source tree" in error_line(capsys)
+
+
+class Answers:
+    """Stands for a program with a TFLM inside, of which no library can be had here."""
+
+    def __init__(self, outputs: tuple[bytes, ...], events: list[tuple[str, int]]) -> None:
+        self.outputs, self.events = outputs, tuple(events)
+        self.planners: list[str] = []
+
+    def run(
+        self, model: bytes, inputs: list[bytes], planner: str, *, profile: bool = False
+    ) -> Answer:
+        self.planners.append(planner)
+        count = len(inputs)
+        if profile:
+            events = (self.events,) * count if self.events else ()
+            return Answer(96, 160, (0,) * count, 0, self.outputs, (), events)
+        return Answer(96, 160, (500,) * count, 64, self.outputs)
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answers]:
+    def stand_in(data: bytes, events: list[tuple[str, int]], wrong: int = 0) -> Answers:
+        right = bench_expected.expect(data, load(data), 2).outputs
+        assert right is not None
+        answers = Answers((right[0], bytes([right[1][0] ^ wrong]) + right[1][1:]), events)
+        monkeypatch.setattr(in_tflm, "find_libraries", lambda tree, cpus: [library(())])
+        monkeypatch.setattr(in_tflm, "build", lambda *_, **__: Program(answers.run, 1000, 100))
+        monkeypatch.setattr("arenafit.bench.missing_packages", lambda **_: [])
+        monkeypatch.setattr(in_tflm, "compiler_version", lambda: "gcc 1")
+        return answers
+
+    return stand_in
+
+
+EVENTS = [("CONV_2D", 200), ("RELU", 50)]
+
+
+def two_operators() -> bytes:
+    g = GraphBuilder(seed=2)
+    g.output(g.relu(g.conv(g.input((1, 5, 4, 3)), 8)))
+    return save(g.model())
+
+
+def test_in_tflm_operators_and_the_interpreter_add_up_to_the_whole(
+    answering: Callable[..., Answers], tmp_path: Path
+):
+    data = two_operators()
+    answers = answering(data, EVENTS)
+    seen = bench(data, tflm=tmp_path)
+    assert [(o.name, o.macs, o.instructions) for o in seen.operators] == [
+        ("CONV_2D 0", 5 * 4 * 3 * 8, 200), ("RELU 1", 0, 50),
+    ]  # fmt: skip
+    assert (seen.instructions, seen.interpreter) == (500, 250)
+    assert (seen.head, seen.tail, seen.stack) == (96, 64, 64)
+    assert seen.flash == Flash(len(data), 1000, 100)
+    assert set(answers.planners) == {"arenafit"}
+    text = format_bench(seen)
+    assert "160 bytes: 96 of head, 64 of tail" in text
+    assert "interpreter" in text
+
+
+def test_in_tflm_a_wrong_byte_fails_and_so_does_an_operator_too_few(
+    answering: Callable[..., Answers], tmp_path: Path
+):
+    data = two_operators()
+    answering(data, EVENTS, wrong=4)
+    with pytest.raises(CheckFailed, match=r"NOT bit-identical: input 1: output .*, element 0"):
+        bench(data, tflm=tmp_path)
+    answering(data, EVENTS[:1])
+    with pytest.raises(CheckFailed, match="TFLM tells of 1 operators, the model has 2"):
+        bench(data, tflm=tmp_path)
+
+
+def test_in_a_silent_tflm_the_whole_is_told_and_why_no_operator_is(
+    answering: Callable[..., Answers], tmp_path: Path
+):
+    data = two_operators()
+    answering(data, [])
+    seen = bench(data, tflm=tmp_path)
+    assert (seen.operators, seen.interpreter) == ((), 500)
+    assert "BUILD_TYPE=release_with_logs" in format_bench(seen)

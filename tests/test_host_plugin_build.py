@@ -214,7 +214,7 @@ def test_an_installed_package_has_the_sources_and_compiles_them(tmp_path: Path):
             path.relative_to(kernels) for path in (kernels / part).rglob("*") if path.is_file()
         }
         assert ours == theirs
-    for part in ("bench/device", "boards", "target/device"):
+    for part in ("bench/device", "boards", "target/device", "target/tflm/program"):
         ours = {path.name for path in (REPOSITORY / "plugin" / "arenafit" / part).iterdir()}
         theirs = {path.name for path in (site / "arenafit" / part).iterdir()}
         assert len(ours) >= 3

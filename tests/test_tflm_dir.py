@@ -17,17 +17,17 @@ from pathlib import Path
 
 import pytest
 
-from arenafit.graph import save
+from arenafit.graph import load, save
 from arenafit.runtime import available, unavailable_reason
 from arenafit.target.build import missing_packages
+from arenafit.target.tflm.job import Answer, JobError, job_bytes, read_answer
+from arenafit.target.tflm.programs import operators_header
+from arenafit.target.tflm.tree import TreeError, find_libraries, operator_methods
 from support.native import compiler
 from support.pooling import pooled, pooled_in_place
 from support.xmos import GEMMLOWP
 from target.tflm.__main__ import main
 from target.tflm.compare import Subject, Variant, compare, operators, table
-from target.tflm.job import Answer, JobError, job_bytes, read_answer
-from target.tflm.programs import operators_header
-from target.tflm.tree import TreeError, find_libraries, operator_methods
 
 ROOT = Path(__file__).resolve().parents[1]
 MAKE = "tensorflow/lite/micro/tools/make"
@@ -147,6 +147,16 @@ def test_methods_that_add_operators_are_read_from_the_trees_own_header(make_tree
 
 
 # --- what a program prints ------------------------------------------------------------------
+
+
+def test_a_profile_has_the_operators_of_each_invocation():
+    first = ("EVENT CONV_2D 70", "EVENT a custom one 8", "RAN instructions=0 stack=0", "OUT 00")
+    second = ("EVENT CONV_2D 71", *first[1:])
+    answer = read_answer(["HEAD 96", "USED 160", *first, *second, "END"], 0, 2)
+    assert answer.operators == (
+        (("CONV_2D", 70), ("a custom one", 8)), (("CONV_2D", 71), ("a custom one", 8)),
+    )  # fmt: skip
+
 
 LINES = ("HEAD 96", "USED 160", "RAN instructions=70 stack=8", "OUT 0001", "OUT ff", "END")
 
@@ -327,6 +337,17 @@ def real_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tree
 
 
+def operators_of_a_profile(build: Path, model: bytes) -> list[tuple[str, int]]:
+    """What the program in `build` says of a model's operators; this machine counts no instructions."""
+    (program,) = build.rglob("run_model")
+    job = program.with_name("job.bin")
+    interface = load(model).main.inputs
+    inputs = [bytes(sum(tensor.nbytes for tensor in interface))]
+    job.write_bytes(job_bytes(model, inputs, "greedy", profile=True))
+    done = subprocess.run([program, job], capture_output=True, text=True, check=True)
+    return list(read_answer((done.stdout + done.stderr).splitlines(), 0, 1).operators[0])
+
+
 def test_models_run_in_a_real_tflm_and_say_what_they_need(
     real_tree: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
@@ -340,6 +361,10 @@ def test_models_run_in_a_real_tflm_and_say_what_they_need(
     bytes_ = {name: int(head.replace(",", "")) for name, head in heads.items()}
     assert bytes_["optimized for arenafit"] < bytes_["stock"]
     assert "the host's" in said
+    events = operators_of_a_profile(tmp_path / "build", good.read_bytes())
+    assert events == [
+        (operator.code.label, 0) for operator in load(good.read_bytes()).main.operators
+    ]
     bad.write_bytes(b"not a model")
     assert main([str(real_tree), str(bad), *build]) == 2
     assert capfd.readouterr().err.startswith(f"tflm: {bad}: ")

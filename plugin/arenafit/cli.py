@@ -82,22 +82,30 @@ examples:
 
 
 _BENCH = """\
-Runs a whole network on a Cortex-M in QEMU, as the C that `arenafit export` writes, and reports what
-it costs: instructions, in all and by operator, arena, stack and flash. Its outputs must be those of
-the real TFLM on this machine, byte for byte; exit code 1 if they are not.
+Runs a model on a Cortex-M in QEMU and reports what it costs: instructions, in all and by operator,
+arena, stack and flash. Its outputs must be those of the real TFLM on this machine, byte for byte;
+exit code 1 if they are not. It runs as the C that `arenafit export` writes; or, with --tflm, in a
+TFLM that you have built for that CPU, with arenafit's operators and memory planner linked in.
 
 Instructions are exact and the same on every run. They are not cycles: QEMU knows no wait states
 and no caches. Steps of a segment's operators take turns row by row; those of one operator are added
 up, and "order of steps" is what choosing the next one takes. All lines add up to the whole.
 
-Nothing is in the arena's tail: all but constants and stack is in the head. Flash is what the network
-adds to your firmware: programs (weights, biases, multipliers), and the kernels that it needs.
+As C, nothing is in the arena's tail: all but constants and stack is in the head. Flash is what the
+network adds to your firmware: programs (weights, biases, multipliers), and the kernels that it needs.
 
-Needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm; says so where they are missing.
+DIR is TFLM's source tree, in which its own Makefile has made a library, as with
+  make -f tensorflow/lite/micro/tools/make/Makefile TARGET=cortex_m_generic \\
+      TARGET_ARCH=cortex-m4+fp BUILD_TYPE=release_with_logs OPTIMIZED_KERNEL_DIR=cmsis_nn microlite
+Nothing in it is changed.
+
+Needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm, with --tflm also
+libstdc++-arm-none-eabi-newlib; says so where they are missing.
 
 examples:
   arenafit bench model.tflite
   arenafit bench model.tflite --cpu cortex-m55 --json bench.json
+  arenafit bench smaller.tflite --tflm ~/tflite-micro --kernels cmsis_nn
 """
 
 
@@ -282,6 +290,12 @@ def _add_bench(to: argparse._SubParsersAction[_Parser]) -> None:
         default="cortex-m4",
         choices=("cortex-m4", "cortex-m7", "cortex-m55"),
         help="default: cortex-m4",
+    )
+    add.add_argument("--tflm", metavar="DIR", type=Path, help="run it in the TFLM built in DIR")
+    add.add_argument(
+        "--kernels",
+        choices=("reference", "cmsis_nn"),
+        help="with --tflm: which library, where DIR has both",
     )
     add.add_argument(
         "--inputs",

@@ -227,6 +227,8 @@ def bench(arguments: argparse.Namespace) -> int:
             data,
             name=arguments.model.name,
             cpu=arguments.cpu,
+            tflm=arguments.tflm,
+            kernels=arguments.kernels,
             inputs=arguments.inputs,
             timeout=arguments.timeout,
             progress=progress,

@@ -6,16 +6,18 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Bench", "Flash", "Operator"]
+from arenafit.partial.program import Conv, Program
+
+__all__ = ["Bench", "Flash", "Operator", "operator_macs", "program_macs"]
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator of a segment's program."""
+    """An operator of a segment's program, or of a model in TFLM."""
 
-    name: str  # its kind and its number in the network, as in "CONV_2D 3"
-    segment: int  # whose operator it is, by number
-    output: tuple[int, int, int]  # rows, width and channels of what it makes
+    name: str  # its kind and its number in the network or model, as in "CONV_2D 3"
+    segment: int | None  # whose operator it is, by number; None in TFLM
+    output: tuple[int, ...]  # rows, width and channels of what it makes; in TFLM its shape
     macs: int  # its multiply-accumulates by weights
     instructions: int  # of all its steps
 
@@ -24,8 +26,8 @@ class Operator:
 class Flash:
     """What a network adds to firmware, in bytes; libc's memcpy and memset are not counted."""
 
-    programs: int  # weights, biases, multipliers, and what is to be done with them
-    code: int  # of the kernels that it needs, and of the functions around them
+    programs: int  # weights, biases, multipliers, and what is to be done with them; the model
+    code: int  # of the kernels that it needs, and of the functions around them, or of TFLM
     constants: int  # of that code
 
     @property
@@ -39,28 +41,26 @@ class Bench:
     """One inference on one CPU. Instructions are exact; they are not cycles."""
 
     model: str
+    runtime: str  # what ran it
     target: str  # what stood for the CPU
     cpu: str
     machine: str
     compiler: str
     instructions: int  # of the slowest of the inputs, as are those below; they add up to these
-    interpreter: int  # of choosing whose turn it is, and of calling segments
+    interpreter: int  # in no operator: choosing whose turn it is, calling segments; TFLM's own
     operators: tuple[Operator, ...]  # in the order of the network
     head: int  # of the arena: inputs, outputs, all between them, workspace
+    tail: int  # of the arena: what TFLM keeps; 0 without it, as there is nothing else
     stack: int  # bytes below the caller that were written to
     flash: Flash
     inputs: int  # how many were compared
     oracle: str  # what computed the outputs that were expected; "" if nothing could be compared
 
-    @property
-    def tail(self) -> int:
-        """Of the arena. None by construction: all but constants and stack is in the head."""
-        return 0
-
     def to_dict(self) -> dict[str, Any]:
         """For JSON; sizes in bytes."""
         return {
             "model": self.model,
+            "runtime": self.runtime,
             "target": self.target,
             "cpu": self.cpu,
             "machine": self.machine,
@@ -82,3 +82,17 @@ class Bench:
     def to_json(self) -> str:
         """`to_dict` as text."""
         return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+def program_macs(program: Program) -> int:
+    """Multiply-accumulates by weights of all operators of a segment."""
+    return sum(operator_macs(program, index) for index in range(len(program.operators)))
+
+
+def operator_macs(program: Program, index: int) -> int:
+    """Multiply-accumulates by weights of one operator: each weight is used for each pixel."""
+    operator = program.operators[index]
+    made = program.tensors[operator.output]
+    if not isinstance(operator.parameters, Conv):
+        return 0
+    return made.rows * made.width * len(operator.parameters.weights)

@@ -30,12 +30,17 @@ def format_bench(bench: Bench, *, colour: bool = False) -> str:
 
 def _lines(bench: Bench) -> list[str]:
     flash = bench.flash
+    arena = (
+        f"{bench.head + bench.tail:>13,} bytes: {bench.head:,} of head, {bench.tail:,} of tail"
+        if bench.tail
+        else f"{bench.head:>13,} bytes of head; no tail: all but constants and stack is in the head"
+    )
     compared = f"bit-identical to {bench.oracle} on {bench.inputs} inputs"
     return [
         f"{bench.model} on {bench.cpu} ({bench.machine}; {bench.compiler})",
+        f"  runtime      {bench.runtime}",
         f"  instructions {bench.instructions:>13,} an inference, exact; they are not cycles",
-        f"  arena        {bench.head:>13,} bytes of head; no tail: all but constants and stack is "
-        "in the head",
+        f"  arena        {arena}",
         f"  stack        {bench.stack:>13,} bytes",
         f"  flash        {flash.total:>13,} bytes: {flash.programs:,} of weights and programs, "
         f"{flash.code:,} of code, {flash.constants:,} of its constants",
@@ -47,7 +52,6 @@ def _table(bench: Bench) -> Table:
     from rich import box
     from rich.table import Table
 
-    segments = len({operator.segment for operator in bench.operators})
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
     table.add_column("operator", footer="all")
     table.add_column("output")
@@ -66,11 +70,20 @@ def _table(bench: Bench) -> Table:
             _each(operator.instructions, [operator]),
             end_section=end,
         )
-    what = "1 segment" if segments == 1 else f"{segments} segments"
-    table.add_row(
-        f"order of steps, {what}", "", "", f"{bench.interpreter:,}", _share(bench.interpreter, bench), ""
-    )  # fmt: skip
+    rest = f"{bench.interpreter:,}", _share(bench.interpreter, bench)
+    table.add_row(_rest(bench), "", "", *rest, "")
     return table
+
+
+def _rest(bench: Bench) -> str:
+    """A name for what is in no operator."""
+    segments = {operator.segment for operator in bench.operators}
+    if not segments:
+        return "all (built without names: BUILD_TYPE=release_with_logs has them)"
+    if None in segments:
+        return "interpreter"
+    what = "1 segment" if len(segments) == 1 else f"{len(segments)} segments"
+    return f"order of steps, {what}"
 
 
 def _macs(operators: tuple[Operator, ...] | list[Operator]) -> int:

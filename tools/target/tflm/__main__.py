@@ -15,10 +15,10 @@ from arenafit.errors import ArenafitError, ModelError
 from arenafit.runtime import Session
 from arenafit.target.build import BuildError
 from arenafit.target.cpus import CPUS
+from arenafit.target.tflm.programs import build, wheres
+from arenafit.target.tflm.tree import Library, TreeError, find_libraries
 from target.build import ROOT
 from target.tflm.compare import Subject, compare, operators, prepare, table
-from target.tflm.programs import build, wheres
-from target.tflm.tree import Library, TreeError, find_libraries
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +77,7 @@ def _compare(library: Library, subjects: Sequence[Subject], folder: Path) -> int
     """Prints a table for each model; returns how many variants failed."""
     print(f"{wheres(library)}, TFLM with {library}", flush=True)
     name = library.path.parents[1].name
-    run = build(library, operators(subjects), folder.resolve() / "tflm" / name)
+    run = build(library, operators(subjects), folder.resolve() / "tflm" / name).run
     failed = 0
     for subject in subjects:
         cases = compare(subject, run)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from arenafit import optimize
-from arenafit.graph import load
-from arenafit.graph.custom import OWN_OPERATORS
 from arenafit.runtime import Session
 from arenafit.runtime.inputs import stimuli
-from target.tflm.job import Answer, JobError
-from target.tflm.programs import Run
+from arenafit.target.tflm.job import Answer, JobError
+from arenafit.target.tflm.programs import Run, operators_of
 
 if TYPE_CHECKING:
     from arenafit.runtime.protocol import Array
@@ -91,10 +89,7 @@ def prepare(
 
 def operators(subjects: Sequence[Subject]) -> set[str]:
     """TFLM's operators, custom ones included, that the variants need. arenafit's are not."""
-    models = (load(variant.model) for subject in subjects for variant in subject.variants)
-    graphs = (graph for model in models for graph in model.subgraphs)
-    labels = {operator.code.label for graph in graphs for operator in graph.operators}
-    return labels - set(OWN_OPERATORS)
+    return operators_of(variant.model for subject in subjects for variant in subject.variants)
 
 
 def compare(subject: Subject, run: Run) -> list[Case]:

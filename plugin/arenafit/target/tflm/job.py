@@ -1,4 +1,4 @@
-"""A job: a model, its inputs and a planner, as ``job.h`` has it; and what running it printed."""
+"""A job: a model, its inputs, a planner, as ``job.h`` has it; and what running it printed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from arenafit.errors import CheckFailed
+
 __all__ = ["ARENA_BYTES", "PLANNERS", "Answer", "JobError", "job_bytes", "read_answer"]
 
 PLANNERS = ("greedy", "arenafit")
 ARENA_BYTES = 8 << 20  # enough for any model here; what counts is how much of it is used
 
-_HEADER = struct.Struct("<9I")
-_MAGIC = 0x314A4641  # "AFJ1"
+_HEADER = struct.Struct("<10I")
+_MAGIC = 0x324A4641  # "AFJ2"
+_EVENT = re.compile(r"EVENT (.+) (\d+)")
 _RAN = re.compile(r"RAN instructions=(\d+) stack=(\d+)")
 
 
-class JobError(Exception):
+class JobError(CheckFailed):
     """The program did not come to its end; the message is the last that it said."""
 
 
@@ -31,6 +34,9 @@ class Answer:
     stack: int  # most of all invocations; 0 where it is not measured
     outputs: tuple[bytes, ...]  # of each invocation, all graph outputs in a row
     notes: tuple[str, ...] = ()  # what arenafit's code logged
+    operators: tuple[tuple[tuple[str, int], ...], ...] = ()
+    """Of each invocation, with a profile: the operators' names and instructions, in order. None
+    where the library was built to be silent."""
 
     @property
     def tail(self) -> int:
@@ -38,7 +44,14 @@ class Answer:
         return self.used - self.head
 
 
-def job_bytes(model: bytes, inputs: Sequence[bytes], planner: str, *, variables: int = 0) -> bytes:
+def job_bytes(
+    model: bytes,
+    inputs: Sequence[bytes],
+    planner: str,
+    *,
+    variables: int = 0,
+    profile: bool = False,
+) -> bytes:
     """The job's file, up to where the arena begins.
 
     Args:
@@ -46,6 +59,7 @@ def job_bytes(model: bytes, inputs: Sequence[bytes], planner: str, *, variables:
         inputs: for each invocation all graph inputs in a row; all of one size.
         planner: one of PLANNERS.
         variables: how many resource variables the model has at most.
+        profile: measure each operator instead of the whole.
 
     Raises:
         ValueError: no inputs, or of several sizes.
@@ -65,6 +79,7 @@ def job_bytes(model: bytes, inputs: Sequence[bytes], planner: str, *, variables:
         arena_at,
         ARENA_BYTES,
         variables,
+        profile,
     )
     start = (header.ljust(model_at, b"\0") + model).ljust(inputs_at, b"\0")
     return (start + b"".join(inputs)).ljust(arena_at, b"\0")
@@ -83,9 +98,13 @@ def read_answer(lines: Sequence[str], exit_code: int | None, invocations: int) -
     """
     if exit_code != 0 or "END" not in lines:
         why = "; ".join(lines[-3:]) or "it printed nothing"
-        raise JobError(f"{why} (exit status {exit_code})" if exit_code is not None else "no end")
+        raise JobError(
+            f"{why} (exit status {exit_code})" if exit_code is not None else "no end in time"
+        )
     figures = {}
     ran: list[tuple[int, int]] = []
+    events: list[tuple[str, int]] = []
+    operators: list[tuple[tuple[str, int], ...]] = []
     outputs: list[bytes] = []
     notes: list[str] = []
     for line in lines:
@@ -95,6 +114,10 @@ def read_answer(lines: Sequence[str], exit_code: int | None, invocations: int) -
         elif match := _RAN.fullmatch(line):
             ran.append((int(match[1]), int(match[2])))
             outputs.append(b"")
+            operators.append(tuple(events))
+            events = []
+        elif event := _EVENT.fullmatch(line):
+            events.append((event[1], int(event[2])))
         elif word == "OUT" and outputs:
             outputs[-1] += bytes.fromhex(rest)
         elif word == "arenafit:":
@@ -103,7 +126,8 @@ def read_answer(lines: Sequence[str], exit_code: int | None, invocations: int) -
         raise JobError(f"{len(ran)} of {invocations} invocations gave an output")
     instructions, stacks = zip(*ran, strict=True)
     sizes = figures["HEAD"], figures["USED"]
-    return Answer(*sizes, instructions, max(stacks), tuple(outputs), tuple(notes))
+    profile = tuple(operators) if any(operators) else ()
+    return Answer(*sizes, instructions, max(stacks), tuple(outputs), tuple(notes), profile)
 
 
 def _aligned(size: int) -> int:

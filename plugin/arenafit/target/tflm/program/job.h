@@ -1,12 +1,12 @@
 // What run_model.cc is given: one piece of memory that begins with this header. job.py writes it.
-#ifndef TOOLS_TARGET_TFLM_JOB_H_
-#define TOOLS_TARGET_TFLM_JOB_H_
+#ifndef ARENAFIT_TARGET_TFLM_PROGRAM_JOB_H_
+#define ARENAFIT_TARGET_TFLM_PROGRAM_JOB_H_
 
 #include <stdint.h>
 
 // All in bytes, little-endian; offsets are from the header's start and multiples of 16.
 struct Job {
-  static constexpr uint32_t kMagic = 0x314a4641;  // "AFJ1"
+  static constexpr uint32_t kMagic = 0x324a4641;  // "AFJ2"
 
   uint32_t magic;
   uint32_t planner;       // 0: TFLM's GreedyMemoryPlanner, 1: arenafit::MemoryPlanner
@@ -17,6 +17,7 @@ struct Job {
   uint32_t arena;         // offset: behind all else
   uint32_t arena_bytes;
   uint32_t variables;     // the model's VAR_HANDLE operators
+  uint32_t profile;       // 1: measure each operator, not the whole
 };
 
 // Runs a job; returns the program's exit status.
@@ -30,4 +31,4 @@ void StopMeasuring();
 uint64_t MeasuredInstructions();
 uint32_t MeasuredStack();
 
-#endif  // TOOLS_TARGET_TFLM_JOB_H_
+#endif  // ARENAFIT_TARGET_TFLM_PROGRAM_JOB_H_

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from arenafit.errors import UsageError
+
 __all__ = [
     "ARCHITECTURES",
     "MAKEFILE",
@@ -57,7 +59,7 @@ _ADDED = re.compile(
 )
 
 
-class TreeError(Exception):
+class TreeError(UsageError):
     """The folder is not what it should be: one line that says what to do."""
 
 
@@ -67,7 +69,7 @@ class Library:
 
     tree: Path
     path: Path
-    cpu: str | None  # a name of `target.cpus`; None: this machine
+    cpu: str | None  # a name of `arenafit.target.cpus`; None: this machine
     kind: str  # BUILD_TYPE
     kernels: tuple[str, ...]  # what its kernels are specialised for, () where they are reference
 
