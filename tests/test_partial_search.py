@@ -101,14 +101,14 @@ def head_and_tail(cut: list[Step]) -> tuple[int, int]:
 @each_small
 @each_way
 def test_no_cut_has_a_smaller_head_and_none_with_that_head_a_smaller_tail(build, splits):
-    """Nor one with both of these fewer slices."""
+    """Nor one with both of these fewer instructions."""
     costs = costs_of(build(), splits)
     found = best_cut(costs)
     every = [
-        (*head_and_tail(cut), sum(step.slices for step in cut))
+        (*head_and_tail(cut), sum(step.instructions for step in cut))
         for cut in all_cuts(costs_of(build(), splits))
     ]
-    assert (found.cost, found.tail, found.slices) == min(every)
+    assert (found.cost, found.tail, found.instructions) == min(every)
     if splits.rows or build is not branches:  # which has no chain
         assert len(set(every)) > 1, "all cuts of this model are alike"
 

@@ -54,6 +54,7 @@ class Candidate:
     placement: Placement | None = None  # None: TFLM's own planner places everything
     steps: list[PassReport] = field(default_factory=list)  # what was done to it
     order_bound: Bytes | None = None  # no order of its operators has a smaller head
+    instructions: int | None = None  # estimated, of the kernels that are optimised for
     data: bytes = field(default=b"", repr=False)
 
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Work", "make_candidates"]
 
 _FLASH_SHARE = 20  # one in so many bytes of the file's size, that segments may add
+_TIGHTER = (0, 2, 5)  # percent, see `_limits`
 
 Progress = Callable[[str], None]
 """Is told, in words for people, the stage that begins."""
@@ -50,6 +51,7 @@ class Work:
     stock: Candidate
     notes: list[str] = field(default_factory=list)
     placements: dict[Problem, Placement] = field(default_factory=dict)
+    fixed_tail: Bytes = 0  # what TFLM keeps, besides what it keeps for each operator
     orders: dict[Model, tuple[Model, Reordering, list[PassReport]]] = field(default_factory=dict)
 
     @property
@@ -64,6 +66,12 @@ class Work:
     def head(self, model: Model) -> Bytes:
         """The head of `model` as it stands, under the kernels that are optimised for."""
         return predict_head(model, self.targets[0], self.options.cpu)
+
+    def instructions(self, model: Model) -> int | None:
+        """Estimated, under the kernels that are optimised for."""
+        from arenafit.partial.speed import model_instructions
+
+        return model_instructions(model, self.targets[0])
 
     @property
     def rule(self) -> OverlapRule | None:
@@ -97,7 +105,7 @@ def _variants(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Can
 
 def _in_segments(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
     """Plans of `rewritten`, as it is and in its best order, with segments that are streamed by
-    rows or split by channels.
+    rows or split by channels: the smallest and, with a limit, the fastest within it.
 
     The order that is best with whole tensors need not be so with segments.
     """
@@ -108,17 +116,47 @@ def _in_segments(work: Work, rewritten: Model, steps: list[PassReport]) -> list[
     found = []
     for ordered, own in orders.items():
         work.tell("finding segments")
-        model, done = _segmented(work, ordered)
-        if done:
-            made = partial(
-                candidate, targets=work.targets, cpu=work.options.cpu, steps=[*own, *done]
-            )
-            found += _plans(work, model, made)
+        seen = []
+        for limit in _limits(work):
+            made = _segmented(work, ordered, limit)
+            if made is None or made.cut in seen:
+                continue
+            seen.append(made.cut)
+            found += _plans(
+                work,
+                made.model,
+                partial(
+                    candidate, targets=work.targets, cpu=work.options.cpu,
+                    steps=[*own, *made.steps], instructions=made.instructions,
+                ),
+            )  # fmt: skip
     return found
 
 
-def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
-    """A copy of `ordered` with segments, and what was done; nothing where there are none.
+def _limits(work: Work) -> list[Bytes | None]:
+    """Limits on heads and tails of operators; None: the smallest.
+
+    Tails are estimates, and not all heads can be placed without gaps: somewhat tighter limits are
+    tried, too.
+    """
+    limit = work.options.ram_limit
+    if limit is None:
+        return [None]
+    return [None, *(limit - work.fixed_tail - limit * percent // 100 for percent in _TIGHTER)]
+
+
+@dataclass(frozen=True)
+class _Segmented:
+    """A model with segments."""
+
+    model: Model
+    cut: list[tuple[int, int, int]]  # first operator, the one behind the last, slices
+    steps: list[PassReport]  # what was done
+    instructions: int
+
+
+def _segmented(work: Work, ordered: Model, limit: Bytes | None) -> _Segmented | None:
+    """A copy of `ordered` with segments; None where there are none.
 
     Slices of channels take flash: as many as leave the file within 5 % of what it was.
     """
@@ -132,8 +170,8 @@ def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
         model = copy_model(ordered)
         scratch = work.scratch(work.targets[0])
         result = partial_model(
-            model, work.rule, scratch, splits=splits, growth=growth, progress=work.tell,
-            cpu=work.options.cpu,
+            model, work.rule, scratch, kernels=work.targets[0], limit=limit, splits=splits,
+            growth=growth, progress=work.tell, cpu=work.options.cpu,
         )  # fmt: skip
         if result is None or not result.split:
             break
@@ -142,7 +180,7 @@ def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
             break
         growth = max(min(result.growth - excess, result.growth * 3 // 4), 0)
     if result is None:
-        return model, []
+        return None
     done, head = [], work.head(ordered)
     if splits.rows:
         streamed = result.head if result.streamed is None else result.streamed
@@ -150,7 +188,8 @@ def _segmented(work: Work, ordered: Model) -> tuple[Model, list[PassReport]]:
         head = streamed
     if result.split:
         done.append(PassReport("channels", result.split, head, result.head))
-    return model, done
+    cut = [(step.start, step.stop, step.slices) for step in result.cut.steps]
+    return _Segmented(model, cut, done, result.instructions)
 
 
 def _with_own_operators(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
@@ -176,8 +215,9 @@ def _planned(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Cand
     ordered, order = _reorder(work, rewritten, steps)
     bound = order.bound if order is not None else None
     made = partial(
-        candidate, targets=work.targets, cpu=work.options.cpu, steps=steps, order_bound=bound
-    )
+        candidate, targets=work.targets, cpu=work.options.cpu, steps=steps, order_bound=bound,
+        instructions=work.instructions(rewritten),
+    )  # fmt: skip
     found = [made("clean-up", rewritten)]
     if ordered is not rewritten:
         plain = copy_model(ordered)

@@ -31,7 +31,8 @@ class Options:
         disable: names of passes, and of STEPS, to leave out.
         plan: who places the tensors: "optimal" (with a proof where it can be had),
             "greedy" (TFLM's own planner, no plan in the file), "pingpong" (a baseline).
-        ram_limit: fail unless the whole arena (head and tail) fits in so many bytes.
+        ram_limit: the fastest plan, by estimate, whose whole arena (head and tail, and what
+            starting takes) fits in so many bytes; fail if there is none.
         flash_limit: fail unless the file fits in so many bytes.
         verify: run IN and OUT in the real TFLM and compare every output byte.
         inputs: how many structured inputs to compare on.

@@ -22,10 +22,11 @@ from arenafit.errors import CheckFailed, ModelError, RuntimeUnavailable
 from arenafit.graph import Model, load, save
 from arenafit.graph.custom import has_own_operators
 from arenafit.making import Progress, Work, make_candidates
+from arenafit.memory.build import clear_plan
 from arenafit.memory.checker import check_plan, check_variables
 from arenafit.memory.problem import Bytes
 from arenafit.options import Options
-from arenafit.report.figures import Arena, Flash, Heads, Report, Verified
+from arenafit.report.figures import Arena, Flash, Heads, Instructions, Report, Verified
 from arenafit.runtime import unavailable_reason
 from arenafit.runtime.host import Host, best_oracle
 
@@ -76,6 +77,10 @@ def optimize(
         stock = candidate("unchanged", original, TARGETS[options.kernels], options.cpu)
         stock.data = data
         work = Work(options, tell, original, stock)
+        stock.instructions = work.instructions(original)
+        if options.ram_limit is not None:
+            host = _able(work, host)
+            work.fixed_tail = _fixed_tail(original, host)
         candidates = make_candidates(work)
         host = _able(work, host)
         chosen, before, after = _best_no_worse(work, best_first(candidates, stock), host)
@@ -92,14 +97,14 @@ def _best_no_worse(
     work: Work, ranked: list[Candidate], host: Host | None
 ) -> tuple[Candidate, Arena, Arena]:
     """The candidate that takes least, heads and tail, among those that need no more than IN in
-    anything; measured where possible.
+    anything; measured where possible. With a limit, the fastest of those within it, if there are.
 
     IN itself where there is none, or none that wins a byte or an operator.
     """
     work.tell("measuring in TFLM")
     before = _arena(work, work.stock, host)
     sound = []
-    for found in ranked[:_MEASURED]:
+    for found in _worth_measuring(work, ranked):
         found.data = save(found.model)
         faults = _faults(work, found)
         if faults:  # never handed out; and a bug in arenafit, so it is not passed over in silence
@@ -107,13 +112,49 @@ def _best_no_worse(
         after = _arena(work, found, host)
         if _no_worse(before, after) and _better(work, found, before, after):
             sound.append((found, after))
-    if not sound:
+    limit = work.options.ram_limit
+    within = []
+    if limit is not None:
+        within = [pair for pair in [*sound, (work.stock, before)] if _arena_need(pair[1]) <= limit]
+    if within:
+        chosen, after = min(within, key=lambda pair: (pair[0].instructions or 0, _need(*pair)))
+    elif sound and limit is not None:
+        chosen, after = min(sound, key=lambda pair: _arena_need(pair[1]))
+    elif sound:
+        chosen, after = min(sound, key=lambda pair: (_need(*pair), pair[0].instructions or 0))
+    else:
         return work.stock, before, before
-    chosen, after = min(sound, key=lambda pair: _need(*pair))
     predicted = chosen.heads.get("reference")
     if after.measured and predicted is not None and after.head > predicted:
         work.notes.append(f"the head was predicted as {predicted:,} bytes; TFLM measured more")
     return chosen, before, after
+
+
+def _worth_measuring(work: Work, ranked: list[Candidate]) -> list[Candidate]:
+    """The best by their predicted heads; with a limit, before them the fastest within it."""
+    limit = work.options.ram_limit
+    fast: list[Candidate] = []
+    if limit is not None:
+        within = (found for found in ranked if found.heads[work.targets[0]] <= limit)
+        fast = sorted(within, key=lambda found: found.instructions or 0)[:_MEASURED]
+    known = {id(found) for found in fast}
+    return fast + [found for found in ranked[:_MEASURED] if id(found) not in known]
+
+
+def _arena_need(after: Arena) -> Bytes:
+    """The smallest arena in which the model starts; its head, where no more is known."""
+    return max(after.head, after.total or 0, after.startup or 0)
+
+
+def _fixed_tail(original: Model, host: Host | None) -> Bytes:
+    """What TFLM keeps of IN besides what it keeps for each operator; 0 where that is not known."""
+    from arenafit.partial.cost import tail_of
+
+    measured = host.original() if host is not None else None
+    if measured is None:
+        return 0
+    operators = (op for graph in original.subgraphs for op in graph.operators)
+    return max(measured.tail - sum(map(tail_of, operators)), 0)
 
 
 def _need(found: Candidate, after: Arena) -> Bytes:
@@ -196,11 +237,26 @@ def _verify(work: Work, data: bytes, chosen: Candidate, host: Host | None) -> Ve
         reason = unavailable_reason() or "TFLM on this host cannot run the model"
         return Verified(note=f"nothing was verified: {reason}")
     work.tell("verifying bit for bit")
-    result = host.verify(chosen.data)
+    bare = _without_foreign_plan(work, chosen)
+    result = host.verify(chosen.data if bare is None else bare)
     if not result.bit_exact:
         raise CheckFailed(f"OUT would not be bit-identical: {result.first_difference}")
     note = "" if result.plan_covered else "the graph was verified, the plan was not"
+    if bare is not None:
+        note = "the graph was; the plan shares bytes that only CMSIS-NN's kernels let it share"
     return Verified(True, result.inputs, result.steps, result.oracle, note)
+
+
+def _without_foreign_plan(work: Work, chosen: Candidate) -> bytes | None:
+    """OUT without its plan, if that is right with the user's kernels but not with those of the
+    wheel, which are the reference ones; None where it can be run as it is."""
+    if work.options.kernels != "cmsis_nn":
+        return None
+    model = load(chosen.data)
+    if not check_plan(model, overlap_rule("reference")):
+        return None
+    clear_plan(model)
+    return save(model)
 
 
 # -- reporting ----------------------------------------------------------------------------
@@ -266,6 +322,7 @@ def _report(
         passes=chosen.steps,
         segments=segment_sizes(chosen.model),
         verified=verified,
+        instructions=Instructions(work.stock.instructions, chosen.instructions),
         flash=Flash(len(work.stock.data), len(chosen.data)),
         notes=work.notes,
     )
@@ -274,13 +331,13 @@ def _report(
 
 
 def _check_limits(report: Report, options: Options) -> None:
-    total = report.after.total
-    need = report.after.head if total is None else total
-    limit = options.ram_limit
+    after, limit = report.after, options.ram_limit
+    need = _arena_need(after)
     if limit is not None and need > limit:
-        what = "arena" if total is not None else "head of the arena (its tail is not known here)"
+        what = "arena" if after.measured else "head of the arena (its tail is not known here)"
+        start = " to start" if after.total is not None and need > after.total else ""
         raise CheckFailed(
-            f"the {what} takes {need:,} bytes, {need - limit:,} over the limit of {limit:,}; "
+            f"the {what} takes {need:,} bytes{start}, {need - limit:,} over the limit of {limit:,}; "
             f"{report.binding} binds"
         )
     size, flash = report.flash.after, options.flash_limit

@@ -125,7 +125,7 @@ class _SegmentCosts(Costs):
     """Costs under which an operator stays as it is only where nothing else is possible."""
 
     def plain(self, position: int) -> Step:
-        return Step(position, position + 1, _NEVER, 0, None)
+        return Step(position, position + 1, _NEVER, 0, 0, None)
 
 
 def _cut(model: Model, overlaps: OverlapRule, scratch: ScratchSizes, cpu: str | None) -> None:

@@ -15,8 +15,10 @@ from arenafit.memory.build import OverlapRule
 from arenafit.memory.lifetimes import ScratchSizes, called_subgraphs
 from arenafit.memory.problem import Bytes
 from arenafit.partial.cost import Costs, Splits
+from arenafit.partial.fastest import fastest
 from arenafit.partial.rewrite import run
-from arenafit.partial.search import Cut, best_cut, best_total, least_tail
+from arenafit.partial.search import Cut, best_cut, best_total
+from arenafit.partial.speed import builtin
 
 __all__ = ["Partial", "Splits", "partial_model"]
 
@@ -33,6 +35,7 @@ class Partial:
     operators: int  # that are in segments now
     head: Bytes  # predicted: what is alive at the worst step; placing may need more
     growth: Bytes  # what slices of channels add to the file, nearly
+    instructions: int  # of the whole model, estimated
     streamed: Bytes | None  # the smallest head without splitting by channels, where that is known
 
 
@@ -44,6 +47,7 @@ def partial_model(
     splits: Splits | None = None,
     growth: Bytes | None = None,
     progress: Callable[[str], None] | None = None,
+    kernels: str = "reference",
     cpu: str | None = None,
 ) -> Partial | None:
     """Rewrite the main subgraph of `model` so that pieces of it run as segments.
@@ -57,10 +61,14 @@ def partial_model(
         overlaps: what the kernels of operators that stay as they are allow to be shared; without
             it the plan will share nothing, whatever segments allow.
         scratch: what these ask for.
-        limit: bytes; the smallest tail with a head within the limit, if there is such a plan.
+        limit: of head and tail together, the tail as `arenafit.partial.cost.tail_of` has it: within
+            it the fastest plan is taken, see `arenafit.partial.fastest`. Where there is none: as
+            without a limit.
         splits: how segments may be split; by rows and by channels.
         growth: bytes, nearly, that slices of channels may add to the file.
         progress: is told, in words and now and then, how far the search is.
+        kernels: those of the operators that stay, "reference" or "cmsis_nn": it decides what is
+            fast.
         cpu: what the segments' weights are laid out for; see `layout.lay_out`.
 
     Returns:
@@ -74,7 +82,7 @@ def partial_model(
         return None
     splits = splits or Splits()
     watch = None if progress is None else _now_and_then(progress)
-    costs = Costs(graph, overlaps, scratch, splits, watch)
+    costs = Costs(graph, overlaps, scratch, splits, kernels, watch)
     cut = _cut(costs, limit, growth)
     segments = [step.segment for step in cut.steps if step.segment is not None]
     if not segments:
@@ -83,6 +91,7 @@ def partial_model(
     if cut.slices and splits.rows:
         costs.limit_growth(0)
         streamed = best_cut(costs).cost
+    elsewhere = [op for other in model.subgraphs[1:] for op in other.operators]
     run(model, graph, segments, cpu)
     return Partial(
         cut,
@@ -91,18 +100,20 @@ def partial_model(
         sum(len(segment.operators) for segment in segments),
         cut.cost,
         sum(costs.growth(step) for step in cut.steps),
+        cut.instructions + sum(builtin(op, kernels) for op in elsewhere),
         streamed,
     )
 
 
 def _cut(costs: Costs, limit: Bytes | None, growth: Bytes | None) -> Cut:
-    """The best cut whose slices of channels add no more than `growth` bytes in all.
+    """The fastest cut within `limit`, else the smallest, whose slices of channels add no more than `growth` bytes in all.
 
     What one segment may add is narrowed down until all of them together fit.
     """
     costs.limit_growth(growth)
     while True:
-        cut = best_total(costs) if limit is None else least_tail(costs, limit)
+        cut = None if limit is None else fastest(costs, limit)
+        cut = best_total(costs) if cut is None else cut
         added = [costs.growth(step) for step in cut.steps if step.slices]
         if growth is None or sum(added) <= growth:
             return cut

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from arenafit.graph.model import Operator, Subgraph, Tensor
 from arenafit.memory.build import OverlapRule, tensor_pairs
@@ -17,8 +18,9 @@ from arenafit.memory.problem import Bytes, align
 from arenafit.partial.channels import Chain, find_chain, split, unstreamed
 from arenafit.partial.floors import ring_floors
 from arenafit.partial.lower import parameters_of
-from arenafit.partial.roles import Role, role
+from arenafit.partial.roles import Role, flat, role
 from arenafit.partial.segment import Segment, make_segment
+from arenafit.partial.speed import CALL, another_slice, builtin, member
 
 __all__ = ["Costs", "Splits", "Step", "tail_of"]
 
@@ -39,6 +41,7 @@ class Step:
     stop: int
     cost: Bytes  # the head while it runs, if the tensors can be placed without gaps
     tail: Bytes  # what TFLM keeps for it all the time, see `tail_of`
+    instructions: int  # see `arenafit.partial.speed`
     segment: Segment | None
     slices: int = 0  # of channels; 0 where it is not split so
 
@@ -66,6 +69,20 @@ def tail_of(op: Operator) -> Bytes:
     return size
 
 
+def _instructions(op: Operator, found: Role | None) -> int:
+    """Of `op` in a segment."""
+    return 0 if found is None or found.kind == "RESHAPE" else member(op, _steps(found))
+
+
+def _steps(found: Role | None) -> int:
+    """Rows that an operator makes or, if it reduces, reads."""
+    if found is None:
+        return 0
+    if found.reduces:
+        return (found.shapes[0] or flat(found.inputs[0]))[0]
+    return (found.shape or flat(found.output))[0]
+
+
 class Costs:
     """Costs of intervals of one subgraph's operators, each worked out once.
 
@@ -75,6 +92,7 @@ class Costs:
             shared, in segments neither.
         scratch: what these ask for.
         splits: how segments may be split.
+        kernels: what these are: "reference" or "cmsis_nn".
         watch: is told how many segments have been worked out, after each.
     """
 
@@ -84,9 +102,10 @@ class Costs:
         overlaps: OverlapRule | None = None,
         scratch: ScratchSizes | None = None,
         splits: Splits | None = None,
+        kernels: str = "reference",
         watch: Callable[[int], None] | None = None,
     ) -> None:
-        self._watch = watch
+        self._kernels, self._watch = kernels, watch
         self.operators: Sequence[Operator] = tuple(subgraph.operators)
         self._overlaps, self._scratch = overlaps, scratch
         self._splits = splits or Splits()
@@ -106,6 +125,13 @@ class Costs:
         self._floors = ring_floors(self.operators, self._roles, self._born, self._dies)
         self._chains = self._find_chains(subgraph) if self._splits.channels else {}
         self.limit_growth(None)
+        members = (_instructions(op, self._roles[op]) for op in self.operators)
+        self._instructions = [0, *accumulate(members)]
+        self._slice_instructions = {
+            i: another_slice(0, chain.sums // 4)
+            + sum(another_slice(_steps(self._roles[op])) for op in chain.operators)
+            for i, chain in self._chains.items()
+        }
         self._segments: dict[tuple[int, int, int], Step | None] = {}
         self._plain: dict[int, Step] = {}
 
@@ -152,7 +178,9 @@ class Costs:
             lows = {(source, target): low for source, target, low, _ in pairs}
             around = self._around(position, position + 1, lows)
             cost = around + sum(align(size) for size in scratch)
-            self._plain[position] = Step(position, position + 1, cost, tail_of(op), None)
+            self._plain[position] = Step(
+                position, position + 1, cost, tail_of(op), builtin(op, self._kernels), None
+            )
         return self._plain[position]
 
     def apart(self, position: int) -> Bytes:
@@ -234,12 +262,18 @@ class Costs:
         }
         cost = self._around(start, stop, lows) + made.workspace.size
         slices = self.slices(start, width)
-        return Step(start, stop, cost, self.segment_tail(start, stop), made, slices)
+        tail, instructions = self.segment_tail(start, stop), self.instructions(start, stop, slices)
+        return Step(start, stop, cost, tail, instructions, made, slices)
 
     def segment_tail(self, start: int, stop: int) -> Bytes:
         """Persistent memory of a segment: its node, its program, its outputs. O(1)."""
         outputs = self._counts[stop][stop] - self._counts[start][stop]
         return _NODE + _TENSOR * (1 + outputs)
+
+    def instructions(self, start: int, stop: int, slices: int = 0) -> int:
+        """What a segment takes for an inference, nearly. O(1)."""
+        total = CALL + self._instructions[stop] - self._instructions[start]
+        return total + max(slices - 1, 0) * self._slice_instructions.get(start, 0)
 
     def _around(self, start: int, stop: int, lows: Mapping[tuple[Tensor, Tensor], Bytes]) -> Bytes:
         """All that is alive but workspace, less what a dying input shares with an output.

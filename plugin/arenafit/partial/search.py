@@ -2,7 +2,7 @@
 
 Of all ways to cut the order into intervals, and to split these by channels, the search finds one
 with the smallest head, among these one with the smallest tail, and among these one with the fewest
-slices; all of it is proved for the costs of `Costs`. It is a path through the cut points; costs of
+instructions, as `arenafit.partial.speed` estimates them; all of it is proved for the costs of `Costs`. It is a path through the cut points; costs of
 segments are found by simulation, so the search asks for as few of them as it can: it looks for the
 best path with lower bounds in place of what is not yet known, works out the segments on that path,
 and ends when there is nothing left to work out. An interval that may be split in several ways is
@@ -11,13 +11,13 @@ at first one edge with the lowest of their bounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from arenafit.memory.problem import Bytes
 from arenafit.partial.cost import Costs, Step
 
-__all__ = ["Cut", "best_cut", "best_total", "least_tail"]
+__all__ = ["Cut", "best_cut", "best_total", "cut_of", "least_tail"]
 
 _RUNGS = (1.02, 1.05, 1.1, 1.2, 1.35)  # of `best_total`
 
@@ -29,6 +29,7 @@ class Cut:
     steps: tuple[Step, ...]
     cost: Bytes  # the head: the largest of theirs
     tail: Bytes  # the sum of theirs
+    instructions: int  # the sum of theirs
     slices: int  # the sum of theirs
     simulated: int  # segments that have been worked out so far
 
@@ -70,7 +71,8 @@ def best_total(costs: Costs) -> Cut:
 
 
 def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
-    """The path with the smallest largest excess; with it, the smallest tail, then few slices."""
+    """The path with the smallest largest excess; with it, the smallest tail, then the fewest
+    instructions."""
     paths = _Paths([_edges(costs, i, excess) for i in range(len(costs.operators))])
     while True:
         path = paths.best()
@@ -83,9 +85,19 @@ def _search(costs: Costs, excess: Callable[[Bytes], Bytes]) -> Cut:
             paths.replace(i, edge.stop, _ways(costs, i, edge.stop, excess))
     found = (costs.segment(i, e.stop, e.width or 0) if e.own else costs.plain(i) for i, e in path)
     steps = tuple(step for step in found if step is not None)
-    head = max((step.cost for step in steps), default=0)
-    tail, slices = sum(step.tail for step in steps), sum(step.slices for step in steps)
-    return Cut(steps, head, tail, slices, costs.simulated)
+    return cut_of(steps, costs.simulated)
+
+
+def cut_of(steps: Sequence[Step], simulated: int) -> Cut:
+    """`steps` and their figures."""
+    return Cut(
+        tuple(steps),
+        max((step.cost for step in steps), default=0),
+        sum(step.tail for step in steps),
+        sum(step.instructions for step in steps),
+        sum(step.slices for step in steps),
+        simulated,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +108,8 @@ class _Edge:
     excess: Bytes  # of its cost, or of a bound on that
     tail: Bytes
     own: bool  # a segment
+    instructions: int  # of a bound's: the least
     width: int | None = 0  # of its slices of channels; None: whichever is best
-    slices: int = 0
 
     def is_known(self, costs: Costs, start: int) -> bool:
         """True where `excess` is that of its cost."""
@@ -107,7 +119,7 @@ class _Edge:
 def _edges(costs: Costs, start: int, excess: Callable[[Bytes], Bytes]) -> list[_Edge]:
     """The steps that begin with operator `start`, under what is known so far."""
     plain = costs.plain(start)
-    edges = [_Edge(start + 1, excess(plain.cost), plain.tail, False)]
+    edges = [_Edge(start + 1, excess(plain.cost), plain.tail, False, plain.instructions)]
     for stop in range(start + 1, len(costs.operators) + 1):
         if not costs.eligible(stop - 1):
             break
@@ -116,7 +128,9 @@ def _edges(costs: Costs, start: int, excess: Callable[[Bytes], Bytes]) -> list[_
             edges += _ways(costs, start, stop, excess)
         elif widths:
             bound, tail = costs.bound(start, stop), costs.segment_tail(start, stop)
-            edges.append(_Edge(stop, excess(bound), tail, True, None))
+            edges.append(
+                _Edge(stop, excess(bound), tail, True, costs.instructions(start, stop), None)
+            )
     return edges
 
 
@@ -136,15 +150,16 @@ def _ways(costs: Costs, start: int, stop: int, excess: Callable[[Bytes], Bytes])
             continue
         if known:
             least = over
-        found.append(_Edge(stop, over, tail, True, width, costs.slices(start, width)))
+        instructions = costs.instructions(start, stop, costs.slices(start, width))
+        found.append(_Edge(stop, over, tail, True, instructions, width))
     return found
 
 
 class _Paths:
     """The best path from each operator to the end, as the edges become known.
 
-    Best is the smallest largest excess, then the smallest tail, then the fewest slices; among
-    equals the path of segments, then of long ones.
+    Best is the smallest largest excess, then the smallest tail, then the fewest instructions; among
+    equals the path of segments, then of long ones, with the fewest programs.
     """
 
     def __init__(self, edges: list[list[_Edge]]) -> None:
@@ -173,11 +188,12 @@ class _Paths:
     def _choose(self, start: int) -> None:
         least: tuple[Bytes, Bytes, int, bool, int] | None = None
         for edge in self._edges[start]:
-            worst, tail, slices = self._best[edge.stop]
+            worst, tail, instructions = self._best[edge.stop]
             worst = max(worst, edge.excess)
             if least is not None and worst > least[0]:
                 continue
-            rank = worst, tail + edge.tail, slices + edge.slices, not edge.own, -edge.stop
+            tail, instructions = tail + edge.tail, instructions + edge.instructions
+            rank = worst, tail, instructions, not edge.own, -edge.stop
             if least is None or rank < least:
                 least, self._chosen[start] = rank, edge
         assert least is not None  # an operator can always stay as it is

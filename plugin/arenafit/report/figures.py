@@ -9,7 +9,7 @@ from typing import Any
 from arenafit.candidates import PassReport
 from arenafit.memory.problem import Bytes
 
-__all__ = ["Arena", "Flash", "Heads", "Report", "SegmentSize", "Verified"]
+__all__ = ["Arena", "Flash", "Heads", "Instructions", "Report", "SegmentSize", "Verified"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,14 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class Instructions:
+    """Estimated instructions of one inference on a Cortex-M4; None where they are not known."""
+
+    before: int | None = None
+    after: int | None = None
+
+
+@dataclass(frozen=True)
 class Flash:
     """Size of the file in bytes."""
 
@@ -82,6 +90,7 @@ class Report:
     segments: list[SegmentSize] = field(default_factory=list)
     verified: Verified = field(default_factory=Verified)
     seconds: float = 0.0
+    instructions: Instructions = field(default_factory=Instructions)
     flash: Flash = field(default_factory=lambda: Flash(0, 0))
     notes: list[str] = field(default_factory=list)
 

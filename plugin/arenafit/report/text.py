@@ -41,6 +41,13 @@ def format_report(report: Report) -> str:
     lines.append(f"  bound     {report.bound:>10,} bytes: {_verdict(report)}")
     lines.append(f"  binding   {report.binding}")
     lines.append(f"  verified  {_verified(report)}")
+    speed = report.instructions
+    if speed.before is not None and speed.after is not None and speed.before != speed.after:
+        lines.append(
+            f"  speed     {speed.before / 1e6:>10,.1f} -> {speed.after / 1e6:>9,.1f} million "
+            f"instructions{_percent(speed.before, speed.after)}, estimated for a Cortex-M4 with "
+            f"{'cmsis_nn' if report.kernels == 'cmsis_nn' else 'reference'} kernels"
+        )
     lines.append(f"  flash     {report.flash.before:>10,} -> {report.flash.after:>9,} bytes")
     lines += [f"  note: {note}" for note in report.notes]
     return "\n".join(lines)
