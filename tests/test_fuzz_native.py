@@ -86,11 +86,13 @@ def pools() -> list[bytes]:
 def segments() -> list[bytes]:
     """Programs of small networks with all kinds of operators."""
     found = []
-    for network, fed in (
-        (streamed, False), (joined, False), (reduced, False), (converted, False),
-        (streamed, True), (summed, True), (converted, True),
+    s8, f32 = DType.INT8, DType.FLOAT32
+    for network, dtype, fed in (
+        (streamed, s8, False), (joined, s8, False), (reduced, s8, False), (converted, s8, False),
+        (streamed, f32, False), (floats, f32, False),
+        (streamed, s8, True), (summed, s8, True), (converted, s8, True),
     ):  # fmt: skip
-        g = GraphBuilder(seed=2)
+        g = GraphBuilder(2, dtype)
         network(g)
         model = g.model()
         if fed:
@@ -122,6 +124,13 @@ def converted(g: GraphBuilder) -> None:
     x = g.conv(g.pad(x, [(0, 0), (1, 0), (0, 1), (0, 0)]), 3, 3)
     wide = g.quantize(x, DType.INT16)
     g.output(g.dequantize(wide), g.pad(g.quantize(wide, DType.INT8), [(0, 0), *[(1, 1)] * 3]))
+
+
+def floats(g: GraphBuilder) -> None:
+    x = g.input((1, 6, 5, 2))
+    y = g.mul(g.unary("LEAKY_RELU", x, alpha=0.1), g.relu(g.pool(x, 3, 1, "SAME")))
+    z = g.add(g.mean(g.conv(y, 2)), g.reshape(g.pool(y, (6, 5), 1, "VALID"), (1, 2)))
+    g.output(g.fully_connected(g.reshape(y, (1, 60)), 2), z)
 
 
 def joined(g: GraphBuilder) -> None:

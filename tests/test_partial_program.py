@@ -13,6 +13,7 @@ from arenafit.graph import DType, Model
 from arenafit.partial import encoding as e
 from arenafit.partial import program as p
 from arenafit.partial.encoding import decode, encode
+from arenafit.partial.encoding_f32 import STRUCTS_F32
 from arenafit.partial.lower import lower
 from arenafit.partial.program import Kind, Place, Program
 from arenafit.partial.roles import MAX_OPERANDS, MAX_TAPS
@@ -44,8 +45,8 @@ def everything() -> Model:
     z = g.add(g.reshape(whole, (1, 8)), g.add(mean, g.mean(y)))
     probabilities = g.softmax(g.fully_connected(z, 5))
     wide = g.quantize(probabilities, DType.INT16)
-    again = g.quantize(g.dequantize(wide), DType.INT8)
-    g.output(again, probabilities)
+    floats = g.unary("LEAKY_RELU", g.relu(g.dequantize(wide)), alpha=0.25)
+    g.output(g.quantize(floats, DType.INT8), probabilities)
     return g.model()
 
 
@@ -130,6 +131,7 @@ def test_python_and_c_have_the_same_layout():
     structs = (
         e._HEADER, e._TENSOR, e._OPERATOR, e._GOAL, e._CONV, e._POOL, e._MEAN, e._ARITHMETIC,
         e._CONCATENATION, e._PAD, e._RESIZE, e._SOFTMAX, e._QUANTIZE, e._RESCALE, e._FEED,
+        *STRUCTS_F32,
     )  # fmt: skip
     fields = [
         *(12, 4), *(16, 2), *(26, 2),  # header: workspace, inputs, operands
@@ -137,6 +139,7 @@ def test_python_and_c_have_the_same_layout():
         *(1, 1), *(2, 2), *(8, 4), *(12, 4),  # operator: operands, first, parameters, accumulator
         *(16, 4), *(32, 4), *(48, 4), *(52, 2),  # conv: input_offset, weights, shifts, groups
         *(16, 4), *(24, 4), *(40, 4), *(6, 2),  # clamp_min; left_shift, clamp_min; value
+        *(16, 4), *(24, 4), *(32, 2), *(16, 4),  # of floats: weights, clamp_min, groups; clamp_min
     ]  # fmt: skip
     assert list(buffer[:count]) == [
         *(s.size for s in structs),

@@ -15,7 +15,8 @@ uint32_t program_layout(uint32_t* out) {
       sizeof(arenafit_goal), sizeof(arenafit_conv), sizeof(arenafit_pool), sizeof(arenafit_mean),
       sizeof(arenafit_arithmetic), sizeof(arenafit_concatenation), sizeof(arenafit_pad),
       sizeof(arenafit_resize), sizeof(arenafit_softmax), sizeof(arenafit_quantize),
-      sizeof(arenafit_rescale), sizeof(arenafit_feed),
+      sizeof(arenafit_rescale), sizeof(arenafit_feed), sizeof(arenafit_conv_f32),
+      sizeof(arenafit_pool_f32), sizeof(arenafit_range_f32), sizeof(arenafit_leaky_relu_f32),
       /* constants */
       ARENAFIT_PROGRAM_MAGIC, ARENAFIT_PROGRAM_ALIGNMENT, ARENAFIT_NO_OPERATOR, ARENAFIT_DISJOINT,
       ARENAFIT_MAX_TAPS, ARENAFIT_MAX_OPERANDS, ARENAFIT_STATE_SIZE(3),
@@ -24,9 +25,10 @@ uint32_t program_layout(uint32_t* out) {
       ARENAFIT_AVERAGE_POOL_2D, ARENAFIT_GLOBAL_AVERAGE_POOL, ARENAFIT_GLOBAL_MAX_POOL,
       ARENAFIT_MEAN, ARENAFIT_ADD, ARENAFIT_SUB, ARENAFIT_MUL, ARENAFIT_CONCATENATION, ARENAFIT_PAD,
       ARENAFIT_TABLE, ARENAFIT_RESIZE_NEAREST_NEIGHBOR, ARENAFIT_SOFTMAX, ARENAFIT_QUANTIZE,
-      ARENAFIT_DEQUANTIZE, ARENAFIT_REQUANTIZE, ARENAFIT_FEED, ARENAFIT_PLACE_WORKSPACE,
-      ARENAFIT_PLACE_INPUT, ARENAFIT_PLACE_OUTPUT, ARENAFIT_PLACE_CONSTANT, ARENAFIT_TENSOR_S8, ARENAFIT_TENSOR_S16,
-      ARENAFIT_TENSOR_F32, ARENAFIT_TENSOR_S32, ARENAFIT_TENSOR_U8,
+      ARENAFIT_DEQUANTIZE, ARENAFIT_REQUANTIZE, ARENAFIT_FEED, ARENAFIT_LEAKY_RELU, ARENAFIT_CLAMP,
+      ARENAFIT_PLACE_WORKSPACE, ARENAFIT_PLACE_INPUT, ARENAFIT_PLACE_OUTPUT,
+      ARENAFIT_PLACE_CONSTANT, ARENAFIT_TENSOR_S8, ARENAFIT_TENSOR_S16, ARENAFIT_TENSOR_F32,
+      ARENAFIT_TENSOR_S32, ARENAFIT_TENSOR_U8,
       /* where the fields lie that have neighbours of another size */
       FIELD(arenafit_program, workspace), FIELD(arenafit_program, inputs),
       FIELD(arenafit_program, operands), FIELD(arenafit_tensor, offset),
@@ -36,7 +38,9 @@ uint32_t program_layout(uint32_t* out) {
       FIELD(arenafit_conv, input_offset), FIELD(arenafit_conv, weights),
       FIELD(arenafit_conv, shifts), FIELD(arenafit_conv, groups), FIELD(arenafit_pool, clamp_min),
       FIELD(arenafit_arithmetic, left_shift), FIELD(arenafit_arithmetic, clamp_min),
-      FIELD(arenafit_pad, value)};
+      FIELD(arenafit_pad, value), FIELD(arenafit_conv_f32, weights),
+      FIELD(arenafit_conv_f32, clamp_min), FIELD(arenafit_conv_f32, groups),
+      FIELD(arenafit_pool_f32, clamp_min)};
   const uint32_t count = sizeof(values) / sizeof(values[0]);
   for (uint32_t i = 0; i < count; ++i) out[i] = values[i];
   return count;

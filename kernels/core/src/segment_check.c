@@ -1,18 +1,11 @@
 #include <stddef.h>
 
 #include "arenafit/segment.h"
-#include "segment_walk.h"
+
+#include "segment_check.h"
 
 /* Everything here may be anything: counts are of 16 bits, and sizes are of 64, so that no product
  * of theirs overflows. */
-
-/* A program, its parts, and where its data may begin. */
-typedef struct {
-  arenafit_parts parts;
-  uint64_t data;
-} subject;
-
-typedef arenafit_segment_status status;
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
@@ -58,25 +51,20 @@ static status check_header(const void* data, size_t size, subject* self) {
   return ARENAFIT_SEGMENT_OK;
 }
 
-/* Whether there are `bytes` bytes of data at an offset. */
-static int is_data(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment) {
+int arenafit_is_data(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment) {
   const uint64_t size = self->parts.header->size;
   return offset % alignment == 0 && offset >= self->data && offset <= size &&
          bytes <= size - offset;
 }
 
-/* Whether there are `bytes` bytes for rows or sums at an offset of the workspace. */
-static int is_workspace(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment) {
+int arenafit_is_workspace(const subject* self, uint32_t offset, uint64_t bytes,
+                          uint32_t alignment) {
   const arenafit_program* program = self->parts.header;
   return offset % alignment == 0 && offset >= ARENAFIT_STATE_SIZE(program->operators) &&
          offset <= program->workspace && bytes <= program->workspace - offset;
 }
 
 /* ---- tensors -------------------------------------------------------------------------------- */
-
-static uint64_t elements(const arenafit_tensor* tensor) {
-  return (uint64_t)tensor->rows * tensor->width * tensor->channels;
-}
 
 static int is_tensor(const subject* self, uint32_t index) {
   const arenafit_program* program = self->parts.header;
@@ -96,7 +84,7 @@ static int is_tensor(const subject* self, uint32_t index) {
   }
   if (tensor->place == ARENAFIT_PLACE_WORKSPACE) {
     const uint64_t bytes = (uint64_t)tensor->ring * arenafit_row_size(tensor);
-    return made && is_workspace(self, tensor->offset, bytes, size);
+    return made && arenafit_is_workspace(self, tensor->offset, bytes, size);
   }
   if (tensor->ring != tensor->rows || tensor->type == ARENAFIT_TENSOR_S32) {
     return 0;
@@ -107,7 +95,7 @@ static int is_tensor(const subject* self, uint32_t index) {
     case ARENAFIT_PLACE_OUTPUT:
       return made && tensor->offset < program->outputs;
     case ARENAFIT_PLACE_CONSTANT:
-      return !made && is_data(self, tensor->offset, elements(tensor) * size, size);
+      return !made && arenafit_is_data(self, tensor->offset, elements(tensor) * size, size);
     default:
       return 0;
   }
@@ -150,34 +138,9 @@ static status check_tensors(const subject* self) {
 
 /* ---- operators ------------------------------------------------------------------------------ */
 
-/* An operator, its parameters and tensors. */
-typedef struct {
-  const subject* program;
-  const arenafit_operator* op;
-  const void* params;
-  const arenafit_tensor* x; /* its first operand; NULL where it has none */
-  const arenafit_tensor* y;
-} call;
-
-static int is_between(int32_t value, int32_t low, int32_t high) {
-  return value >= low && value <= high;
-}
-
 static int is_byte(int32_t value) { return is_between(value, INT8_MIN, INT8_MAX); }
 
-static int is_scale(int32_t multiplier, int32_t shift) {
-  return multiplier >= 0 && is_between(shift, -31, 30);
-}
-
 static int is_clamp(int32_t min, int32_t max) { return min <= max && is_byte(min) && is_byte(max); }
-
-static int is_same(const arenafit_tensor* a, const arenafit_tensor* b) {
-  return a->rows == b->rows && a->width == b->width && a->channels == b->channels;
-}
-
-static int is_pixel(const arenafit_tensor* tensor, uint32_t channels) {
-  return tensor->rows == 1 && tensor->width == 1 && tensor->channels == channels;
-}
 
 /* One axis of a window: the first must reach the image, the last begin in it. A pooling window of
  * neighbouring pixels has one in the image then, wherever it is. */
@@ -188,7 +151,7 @@ static int is_axis(int32_t size, int32_t out, int32_t kernel, int32_t stride, in
          (int64_t)(out - 1) * stride - pad < size;
 }
 
-static int is_window(const call* it, const arenafit_window* window) {
+int arenafit_is_window(const call* it, const arenafit_window* window) {
   return window->kernel_h <= ARENAFIT_MAX_TAPS &&
          is_axis(it->x->rows, it->y->rows, window->kernel_h, window->stride_h, window->dilation_h,
                  window->pad_h) &&
@@ -214,18 +177,19 @@ static status check_conv_data(const call* it, uint64_t weights, int inside) {
   if ((params->layout != ARENAFIT_LAYOUT_PLAIN && !in_blocks) ||
       (in_blocks && params->groups != 1) || !is_between(params->input_offset, -127, 128) ||
       !is_byte(params->output_offset) || !is_clamp(params->clamp_min, params->clamp_max) ||
-      !is_data(program, params->weights, weights, in_blocks ? 4 : 1) ||
-      !is_data(program, params->folded, channels * sizeof(int32_t), 4) ||
-      (params->bias == 0 ? !inside
-                         : !is_data(program, params->bias, channels * sizeof(int32_t), 4))) {
+      !arenafit_is_data(program, params->weights, weights, in_blocks ? 4 : 1) ||
+      !arenafit_is_data(program, params->folded, channels * sizeof(int32_t), 4) ||
+      (params->bias == 0
+           ? !inside
+           : !arenafit_is_data(program, params->bias, channels * sizeof(int32_t), 4))) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
   if (it->y->type == ARENAFIT_TENSOR_S32) {
     return params->multipliers == 0 && params->shifts == 0 ? ARENAFIT_SEGMENT_OK
                                                            : ARENAFIT_SEGMENT_PARAMETERS;
   }
-  if (!is_data(program, params->multipliers, channels * sizeof(int32_t), 4) ||
-      !is_data(program, params->shifts, channels, 1)) {
+  if (!arenafit_is_data(program, params->multipliers, channels * sizeof(int32_t), 4) ||
+      !arenafit_is_data(program, params->shifts, channels, 1)) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
   const int32_t* multipliers = arenafit_at(program->parts.header, params->multipliers);
@@ -250,7 +214,7 @@ static status check_conv_2d(const call* it) {
   if (groups == 0 || it->x->channels % groups != 0 || it->y->channels % groups != 0) {
     return ARENAFIT_SEGMENT_SHAPE;
   }
-  if (!is_window(it, &params->window)) {
+  if (!arenafit_is_window(it, &params->window)) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
   const uint64_t filter =
@@ -263,16 +227,16 @@ static status check_depthwise_conv_2d(const call* it) {
   if (params->groups != 1 || it->y->channels % it->x->channels != 0) {
     return ARENAFIT_SEGMENT_SHAPE;
   }
-  if (!is_window(it, &params->window)) {
+  if (!arenafit_is_window(it, &params->window)) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
   const uint64_t filter = (uint64_t)params->window.kernel_h * params->window.kernel_w;
   return check_conv_data(it, filter * it->y->channels, is_inside(it, &params->window));
 }
 
-/* The sums of an operator that needs them. */
-static int has_accumulator(const call* it) {
-  return is_workspace(it->program, it->op->accumulator, it->y->channels * sizeof(int32_t), 4);
+int arenafit_has_accumulator(const call* it) {
+  return arenafit_is_workspace(it->program, it->op->accumulator, it->y->channels * sizeof(int32_t),
+                               4);
 }
 
 static status check_fully_connected(const call* it) {
@@ -280,7 +244,7 @@ static status check_fully_connected(const call* it) {
   if (params->groups != 1 || !is_pixel(it->y, it->y->channels)) {
     return ARENAFIT_SEGMENT_SHAPE;
   }
-  if (it->x->rows > 1 && !has_accumulator(it)) {
+  if (it->x->rows > 1 && !arenafit_has_accumulator(it)) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
   return check_conv_data(it, elements(it->x) * it->y->channels, 1);
@@ -291,7 +255,7 @@ static status check_pool(const call* it) {
   if (it->x->channels != it->y->channels) {
     return ARENAFIT_SEGMENT_SHAPE;
   }
-  return is_window(it, &params->window) && params->window.dilation_h == 1 &&
+  return arenafit_is_window(it, &params->window) && params->window.dilation_h == 1 &&
                  params->window.dilation_w == 1 && is_clamp(params->clamp_min, params->clamp_max)
              ? ARENAFIT_SEGMENT_OK
              : ARENAFIT_SEGMENT_PARAMETERS;
@@ -308,17 +272,27 @@ static status check_reduction(const call* it) {
   const int right = it->op->kind == ARENAFIT_MEAN
                         ? is_scale(mean->multiplier, mean->shift) && is_byte(mean->output_offset)
                         : is_clamp(pool->clamp_min, pool->clamp_max);
-  return fits && right && has_accumulator(it) ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_PARAMETERS;
+  return fits && right && arenafit_has_accumulator(it) ? ARENAFIT_SEGMENT_OK
+                                                       : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
-static status check_arithmetic(const call* it) {
-  const arenafit_arithmetic* params = it->params;
+int arenafit_are_operands_repeated(const call* it) {
   for (uint32_t i = 0; i < 2; ++i) {
     const arenafit_tensor* x = arenafit_operand(&it->program->parts, it->op, i);
     if ((x->rows != 1 && x->rows != it->y->rows) || (x->width != 1 && x->width != it->y->width) ||
         (x->channels != 1 && x->channels != it->y->channels)) {
-      return ARENAFIT_SEGMENT_SHAPE;
+      return 0;
     }
+  }
+  return 1;
+}
+
+static status check_arithmetic(const call* it) {
+  const arenafit_arithmetic* params = it->params;
+  if (!arenafit_are_operands_repeated(it)) {
+    return ARENAFIT_SEGMENT_SHAPE;
+  }
+  for (uint32_t i = 0; i < 2; ++i) {
     if (!is_between(params->input_offset[i], -127, 128) ||
         !is_scale(params->input_multiplier[i], params->input_shift[i])) {
       return ARENAFIT_SEGMENT_PARAMETERS;
@@ -368,7 +342,7 @@ static status check_table(const call* it) {
 
 /* Indices below `limit`. */
 static int are_indices(const subject* self, uint32_t offset, uint32_t count, uint32_t limit) {
-  if (!is_data(self, offset, count * sizeof(uint16_t), 2)) {
+  if (!arenafit_is_data(self, offset, count * sizeof(uint16_t), 2)) {
     return 0;
   }
   const uint16_t* indices = arenafit_at(self->parts.header, offset);
@@ -401,8 +375,6 @@ static status check_softmax(const call* it) {
              : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
-static const float kLargestFloat = 3.4028235e38f; /* all but infinity */
-
 /* Zero points of a type. */
 static int is_zero_point(int32_t value, uint32_t type) {
   switch (type) {
@@ -421,7 +393,7 @@ static status check_quantize(const call* it) {
   if (!is_same(it->x, it->y)) {
     return ARENAFIT_SEGMENT_SHAPE;
   }
-  return params->scale > 0 && params->scale <= kLargestFloat &&
+  return params->scale > 0 && params->scale <= ARENAFIT_LARGEST_F32 &&
                  is_zero_point(params->zero_point, type)
              ? ARENAFIT_SEGMENT_OK
              : ARENAFIT_SEGMENT_PARAMETERS;
@@ -454,13 +426,7 @@ static status check_feed(const call* it) {
   return ARENAFIT_SEGMENT_OK;
 }
 
-/* What is known of each kind of operator. */
-typedef struct {
-  uint32_t least, most; /* operands */
-  uint32_t size;        /* bytes of the parameters */
-  status (*check)(const call* it);
-} kind;
-
+/* Of bytes, and what converts and moves. */
 static const kind* kind_of(uint32_t id) {
   static const kind kConv = {1, 2, sizeof(arenafit_conv), check_conv_2d};
   static const kind kDepthwise = {1, 1, sizeof(arenafit_conv), check_depthwise_conv_2d};
@@ -544,6 +510,18 @@ static int are_alike(const call* it) {
 /* Whether a type is one of those whose bits are set. */
 static int is_one_of(uint32_t type, uint32_t types) { return types >> type & 1; }
 
+/* Kinds that tensors of floats have kernels of their own for; NULL for all others. */
+static const kind* kind_of_type(uint32_t id, uint32_t type) {
+#ifndef ARENAFIT_NO_F32
+  if (type == ARENAFIT_TENSOR_F32) {
+    return arenafit_kind_of_f32(id);
+  }
+#endif
+  (void)id;
+  (void)type;
+  return NULL;
+}
+
 static int are_types_right(const call* it) {
   const uint32_t y = it->y->type, x = it->x == NULL ? y : it->x->type;
   const uint32_t s8 = 1 << ARENAFIT_TENSOR_S8, u8 = 1 << ARENAFIT_TENSOR_U8;
@@ -564,18 +542,15 @@ static int are_types_right(const call* it) {
       return is_one_of(x, s8 | s16) && is_one_of(y, s8 | s16) &&
              (is_one_of(x, s16) || is_one_of(y, s16));
     default:
-      return are_bytes(it);
+      return kind_of_type(it->op->kind, y) != NULL ? are_alike(it) : are_bytes(it);
   }
 }
 
 static status check_operator(const subject* self, uint32_t index) {
   const arenafit_program* program = self->parts.header;
   const arenafit_operator* op = &self->parts.operators[index];
-  const kind* known = kind_of(op->kind);
-  if (known == NULL || op->output >= program->tensors ||
-      self->parts.tensors[op->output].producer != index || op->operands < known->least ||
-      op->operands > known->most || op->first > program->operands ||
-      op->operands > program->operands - op->first) {
+  if (op->output >= program->tensors || self->parts.tensors[op->output].producer != index ||
+      op->first > program->operands || op->operands > program->operands - op->first) {
     return ARENAFIT_SEGMENT_OPERATOR;
   }
   for (uint32_t i = 0; i < op->operands; ++i) {
@@ -591,10 +566,15 @@ static status check_operator(const subject* self, uint32_t index) {
   const call it = {self, op, arenafit_at(program, op->parameters),
                    op->operands == 0 ? NULL : arenafit_operand(&self->parts, op, 0),
                    &self->parts.tensors[op->output]};
+  const kind* own = kind_of_type(op->kind, it.y->type);
+  const kind* known = own != NULL ? own : kind_of(op->kind);
+  if (known == NULL || op->operands < known->least || op->operands > known->most) {
+    return ARENAFIT_SEGMENT_OPERATOR;
+  }
   if (!are_types_right(&it)) {
     return ARENAFIT_SEGMENT_SHAPE;
   }
-  if (!is_data(self, op->parameters, known->size, 4)) {
+  if (!arenafit_is_data(self, op->parameters, known->size, 4)) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
   return known->check(&it);

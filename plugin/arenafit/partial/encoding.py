@@ -7,30 +7,33 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
 from dataclasses import replace
 
 from arenafit.errors import ModelError
-from arenafit.memory.problem import Bytes
+from arenafit.partial.encoding_common import Sections, take, weight_count
+from arenafit.partial.encoding_f32 import KINDS_F32, read_f32, write_f32
 from arenafit.partial.layout import arrange, restore
 from arenafit.partial.program import (
-    ALIGNMENT,
     MAGIC,
     Arithmetic,
     Concatenation,
     Conv,
+    ConvF32,
     Feed,
     Kind,
     Layout,
+    LeakyReluF32,
     Mean,
     Pad,
     Parameters,
     Place,
     Pool,
+    PoolF32,
     Program,
     ProgramOperator,
     ProgramTensor,
     Quantize,
+    RangeF32,
     Rescale,
     Resize,
     Softmax,
@@ -62,36 +65,6 @@ _TABLE = 256  # bytes
 # -- writing ------------------------------------------------------------------------------
 
 
-class _Layout:
-    """The bytes of a program as they come; what is filled in later is reserved first.
-
-    Equal data is stored once: networks run at several scales share their weights.
-    """
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self._stored: dict[bytes, int] = {}
-
-    def reserve(self, size: Bytes, alignment: int = ALIGNMENT) -> int:
-        """`size` zero bytes at a multiple of `alignment`; their offset."""
-        self.data += bytes(-len(self.data) % alignment)
-        offset = len(self.data)
-        self.data += bytes(size)
-        return offset
-
-    def append(self, data: bytes) -> int:
-        """`data` at a multiple of 16; its offset."""
-        if data not in self._stored:
-            self._stored[data] = self.reserve(0)
-            self.data += data
-        return self._stored[data]
-
-    def words(self, values: Iterable[int]) -> int:
-        """int32 values; their offset."""
-        numbers = tuple(values)
-        return self.append(struct.pack(f"<{len(numbers)}i", *numbers))
-
-
 def encode(program: Program) -> bytes:
     """The program as its constant tensor has it: a multiple of 16 bytes.
 
@@ -105,7 +78,7 @@ def encode(program: Program) -> bytes:
 
 
 def _encode(program: Program) -> bytes:
-    out = _Layout()
+    out = Sections()
     operands = [tensor for op in program.operators for tensor in op.operands]
     out.reserve(_HEADER.size)
     tensors = out.reserve(_TENSOR.size * len(program.tensors), 4)
@@ -139,7 +112,7 @@ def _encode(program: Program) -> bytes:
     return bytes(out.data)
 
 
-def _write_parameters(out: _Layout, op: ProgramOperator, program: Program) -> int:
+def _write_parameters(out: Sections, op: ProgramOperator, program: Program) -> int:
     """The struct and what it points at; its offset."""
     match op.parameters:
         case Conv() as conv:
@@ -169,6 +142,8 @@ def _write_parameters(out: _Layout, op: ProgramOperator, program: Program) -> in
             return out.append(_RESIZE.pack(*where))
         case Softmax(multiplier, left_shift, diff_min):
             return out.append(_SOFTMAX.pack(multiplier, left_shift, diff_min))
+        case ConvF32() | PoolF32() | RangeF32() | LeakyReluF32():
+            return write_f32(out, op.parameters)
         case Quantize(scale, zero_point):
             return out.append(_QUANTIZE.pack(scale, zero_point))
         case Rescale(input_offset, multiplier, shift, output_offset):
@@ -177,7 +152,7 @@ def _write_parameters(out: _Layout, op: ProgramOperator, program: Program) -> in
             return out.append(_FEED.pack(number))
 
 
-def _write_conv(out: _Layout, conv: Conv, weights_as_laid_out: bytes) -> int:
+def _write_conv(out: Sections, conv: Conv, weights_as_laid_out: bytes) -> int:
     at = out.reserve(_CONV.size)
     bias = 0 if conv.bias is None else out.words(conv.bias)
     folded, multipliers, shifts = out.words(conv.folded), 0, 0
@@ -226,7 +201,7 @@ def _decode(data: bytes, workspace: int, inputs: int, outputs: int, counts: list
             Place(place), offset, rows, ring, width, channels, producer, type=TensorType(kind)
         )
         if tensor.place is Place.CONSTANT:
-            tensor = replace(tensor, data=_bytes(data, offset, rows * tensor.row_bytes))
+            tensor = replace(tensor, data=take(data, offset, rows * tensor.row_bytes))
         tensors.append(tensor)
     records = [_OPERATOR.unpack_from(data, at + i * _OPERATOR.size) for i in range(operator_count)]
     at += operator_count * _OPERATOR.size
@@ -246,12 +221,6 @@ def _decode(data: bytes, workspace: int, inputs: int, outputs: int, counts: list
     return Program(inputs, outputs, tuple(tensors), tuple(operators), goals, overlaps, workspace)
 
 
-def _bytes(data: bytes, offset: int, size: Bytes) -> bytes:
-    if offset + size > len(data):
-        raise ValueError("an offset")
-    return data[offset : offset + size]
-
-
 def _read_parameters(
     data: bytes,
     kind: Kind,
@@ -260,6 +229,8 @@ def _read_parameters(
     read: tuple[int, ...],
     output: int,
 ) -> Parameters:
+    if tensors[output].type is TensorType.F32 and kind in KINDS_F32:
+        return read_f32(data, kind, at, tensors[read[0]], tensors[output])
     match kind:
         case Kind.CONV_2D | Kind.DEPTHWISE_CONV_2D | Kind.FULLY_CONNECTED:
             return _read_conv(data, kind, at, tensors[read[0]], tensors[output])
@@ -274,7 +245,7 @@ def _read_parameters(
             *before, value = _PAD.unpack_from(data, at)
             return Pad((before[0], before[1], before[2]), value)
         case Kind.TABLE:
-            return Table(_bytes(data, at, _TABLE))
+            return Table(take(data, at, _TABLE))
         case Kind.RESIZE_NEAREST_NEIGHBOR:
             made = tensors[output]
             rows, columns = _RESIZE.unpack_from(data, at)
@@ -303,20 +274,13 @@ def _read_conv(
     window = Window.of(fields[:8])
     input_offset, output_offset, low, high = fields[8:12]
     weights, bias, folded, multipliers, shifts, groups, layout = fields[12:]
-    if groups == 0:
-        raise ValueError("a number of groups")
-    taps = window.kernel[0] * window.kernel[1]
-    count = {
-        Kind.CONV_2D: channels * taps * (source.channels // groups),
-        Kind.DEPTHWISE_CONV_2D: channels * taps,
-    }.get(kind, channels * source.rows * source.width * source.channels)
-
+    count = weight_count(kind, window, groups, source, target)
     scaled = target.type is not TensorType.S32
 
     def words(offset: int) -> tuple[int, ...]:
         return struct.unpack_from(f"<{channels}i", data, offset)
 
-    found = _bytes(data, weights, count)
+    found = take(data, weights, count)
     conv = Conv(
         window, input_offset, output_offset, (low, high), found,
         words(bias) if bias else None, words(folded),

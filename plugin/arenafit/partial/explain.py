@@ -12,7 +12,7 @@ from arenafit.graph.custom import SEGMENT
 from arenafit.graph.model import Operator
 from arenafit.memory.problem import Bytes, align
 from arenafit.partial.encoding import decode
-from arenafit.partial.program import Conv, Place, Program, ProgramTensor, TensorType
+from arenafit.partial.program import Conv, ConvF32, Place, Program, ProgramTensor, TensorType
 from arenafit.partial.unsplit import unsplit
 
 __all__ = ["Block", "Explanation", "explain", "lines_of", "program_of"]
@@ -81,7 +81,7 @@ def explain(program: Program, kept: Collection[int] = ()) -> Explanation:
         weights=sum(
             len(op.parameters.weights)
             for op in program.operators
-            if isinstance(op.parameters, Conv)
+            if isinstance(op.parameters, Conv | ConvF32)
         ),
     )
 

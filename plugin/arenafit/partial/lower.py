@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable
 
 from arenafit.errors import ModelError
-from arenafit.graph.model import DType, Operator, Tensor
+from arenafit.graph.model import DType, Operator
 from arenafit.memory.access.describe import integers
 from arenafit.memory.access.window import Axis
 from arenafit.partial.arithmetic import (
@@ -24,6 +24,8 @@ from arenafit.partial.arithmetic import (
     scale_of,
     zero_of,
 )
+from arenafit.partial.lower_common import MAX_SHIFT, data_of, image_of
+from arenafit.partial.lower_float import FLOAT_PARAMETERS
 from arenafit.partial.program import (
     DISJOINT,
     NO_OPERATOR,
@@ -47,15 +49,13 @@ from arenafit.partial.program import (
     Table,
     Window,
 )
-from arenafit.partial.roles import Role, operand_shape
+from arenafit.partial.roles import TYPES, Role, operand_shape
 from arenafit.partial.rows import RowOperator
 from arenafit.partial.segment import Member, Segment
 from arenafit.partial.slices import of_channels, sliced
 from arenafit.partial.tables import table_of
 
 __all__ = ["lower", "parameters_of"]
-
-_MAX_SHIFT = 30  # of a program's multipliers
 
 
 def lower(segment: Segment) -> Program:
@@ -138,32 +138,22 @@ def _operands(member: Member, row: RowOperator, tensors: list[ProgramTensor]) ->
         if not tensor.is_constant:
             found.append(read.pop(0))
             continue
-        (rows, width, channels), data = operand_shape(tensor), _data(tensor)
+        (rows, width, channels), data = operand_shape(tensor), data_of(tensor)
         if member.part is not None and channels > 1:
             data = of_channels(data, channels, member.part)
             channels = member.part.stop - member.part.first
         found.append(len(tensors))
-        tensors.append(ProgramTensor(Place.CONSTANT, 0, rows, rows, width, channels, data=data))
+        kind = TYPES[tensor.dtype]
+        tensors.append(
+            ProgramTensor(Place.CONSTANT, 0, rows, rows, width, channels, data=data, type=kind)
+        )
     return found
-
-
-def _data(tensor: Tensor) -> bytes:
-    assert tensor.buffer is not None and tensor.buffer.data is not None
-    return tensor.buffer.data
 
 
 def parameters_of(op: Operator, role: Role) -> Parameters | None:
     """The parameters of `op` in a program, None where it cannot have them."""
-    return _PARAMETERS[role.kind](op, role)
-
-
-def _image(role: Role) -> Window:
-    assert role.image is not None
-    rows, columns = role.image
-    return Window(
-        (rows.kernel, columns.kernel), (rows.stride, columns.stride),
-        (rows.dilation, columns.dilation), (rows.pad, columns.pad),
-    )  # fmt: skip
+    own = _OF_TYPE.get(role.output.dtype, {}).get(role.kind)
+    return (own or _PARAMETERS[role.kind])(op, role)
 
 
 def _factors(op: Operator, role: Role, channels: int) -> list[tuple[int, int]] | None:
@@ -177,7 +167,7 @@ def _factors(op: Operator, role: Role, channels: int) -> list[tuple[int, int]] |
     else:
         real = [read * scale / written for scale in scales]
     found = [quantize_multiplier(factor) for factor in real]
-    if any(shift > _MAX_SHIFT for _, shift in found):
+    if any(shift > MAX_SHIFT for _, shift in found):
         return None
     return found * channels if len(found) == 1 else found
 
@@ -193,10 +183,10 @@ def _conv(op: Operator, role: Role) -> Parameters | None:
     clamp = activation_range(op, target)
     if factors is None or clamp is None:
         return None
-    data, offset = _data(weights), -zero_of(role.inputs[0])
+    data, offset = data_of(weights), -zero_of(role.inputs[0])
     biases = (0,) * channels
     if bias is not None:
-        biases = struct.unpack(f"<{channels}i", _data(bias))
+        biases = struct.unpack(f"<{channels}i", data_of(bias))
     per_channel = len(data) // channels
     totals = [
         _sum(data[n::channels] if depthwise else data[n * per_channel : (n + 1) * per_channel])
@@ -207,7 +197,7 @@ def _conv(op: Operator, role: Role) -> Parameters | None:
         return None
     leaves = role.image is not None and any(map(_leaves, role.image))
     return Conv(
-        _image(role) if role.image is not None else Window(),
+        image_of(role) if role.image is not None else Window(),
         offset, zero_of(target), clamp, data, biases if leaves else None, folded,
         tuple(multiplier for multiplier, _ in factors), tuple(shift for _, shift in factors),
     )  # fmt: skip
@@ -226,7 +216,7 @@ def _leaves(axis: Axis) -> bool:
 def _pool(op: Operator, role: Role) -> Parameters | None:
     """pooling_common.cc"""
     clamp = activation_range(op, role.output)
-    window = Window() if role.reduces else _image(role)
+    window = Window() if role.reduces else image_of(role)
     return None if clamp is None else Pool(window, clamp)
 
 
@@ -238,7 +228,7 @@ def _mean(op: Operator, role: Role) -> Parameters | None:
     multiplier, shift = quantize_multiplier(scale_of(source) / scale_of(target))
     bits = min(pixels.bit_length() - 1, 32, 31 + shift)
     multiplier, shift = (multiplier << bits) // pixels, shift - bits
-    if not -31 <= shift <= _MAX_SHIFT or multiplier > INT32_MAX:
+    if not -31 <= shift <= MAX_SHIFT or multiplier > INT32_MAX:
         return None
     return Mean(-zero_of(source) * pixels, multiplier, shift, zero_of(target))
 
@@ -271,7 +261,7 @@ def _product(op: Operator, role: Role) -> Parameters | None:
     real = scale_of(first) * scale_of(second) / scale_of(role.output)
     multiplier, shift = quantize_multiplier(real)
     clamp = activation_range(op, role.output)
-    if clamp is None or shift > _MAX_SHIFT:
+    if clamp is None or shift > MAX_SHIFT:
         return None
     offsets = -zero_of(first), -zero_of(second)
     zero = zero_of(role.output)
@@ -330,7 +320,7 @@ def _requantize(op: Operator, role: Role) -> Parameters | None:
     del op
     source, target = role.inputs[0], role.output
     multiplier, shift = quantize_multiplier(scale_of(source) / scale_of(target))
-    if shift > _MAX_SHIFT:
+    if shift > MAX_SHIFT:
         return None
     return Rescale(-zero_of(source), multiplier, shift, zero_of(target))
 
@@ -341,6 +331,8 @@ def _feed(op: Operator, role: Role) -> Parameters:
 
 
 _ARITHMETIC = frozenset({"ADD", "SUB", "MUL"})
+
+_OF_TYPE = {DType.FLOAT32: FLOAT_PARAMETERS}
 
 _PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
     "CONV_2D": _conv,

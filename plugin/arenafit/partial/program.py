@@ -19,18 +19,22 @@ __all__ = [
     "Arithmetic",
     "Concatenation",
     "Conv",
+    "ConvF32",
     "Feed",
     "Kind",
     "Layout",
+    "LeakyReluF32",
     "Mean",
     "Pad",
     "Parameters",
     "Place",
     "Pool",
+    "PoolF32",
     "Program",
     "ProgramOperator",
     "ProgramTensor",
     "Quantize",
+    "RangeF32",
     "Rescale",
     "Resize",
     "Softmax",
@@ -68,6 +72,8 @@ class Kind(enum.IntEnum):
     DEQUANTIZE = 18
     REQUANTIZE = 19
     FEED = 20
+    LEAKY_RELU = 21
+    CLAMP = 22
 
 
 class TensorType(enum.IntEnum):
@@ -266,8 +272,42 @@ class Feed:
     input: int
 
 
+@dataclass(frozen=True, slots=True)
+class ConvF32:
+    """arenafit_conv_f32; weights and bias as the bytes of floats."""
+
+    window: Window
+    clamp: tuple[float, float]
+    weights: bytes = field(repr=False)
+    bias: bytes | None = field(repr=False)
+    groups: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PoolF32:
+    """arenafit_pool_f32."""
+
+    window: Window
+    clamp: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeF32:
+    """arenafit_range_f32: ADD, SUB, MUL and CLAMP of floats."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyReluF32:
+    """arenafit_leaky_relu_f32."""
+
+    alpha: float
+
+
 Parameters = (
-    Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax | Quantize
+    ConvF32 | PoolF32 | RangeF32 | LeakyReluF32 | Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax | Quantize
     | Rescale | Feed
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from arenafit.graph.model import DType, Operator, Tensor
+from arenafit.graph.model import DType, Operator, Quantization, Tensor
 from arenafit.memory.access.describe import integers, spatial_image
 from arenafit.partial.role import (
     FEED,
@@ -61,12 +61,27 @@ def role(op: Operator) -> Role | None:
     if op.name in MOVING:
         right = len(types) == 1
     else:
-        right = op.name in _CONVERTING or types <= _CALCULATING
+        right = op.name in _CONVERTING or (
+            len(types) == 1 and op.name in _CALCULATING[next(iter(types))]
+        )
     return describe(op) if right else None
 
 
 _CONVERTING = frozenset({"QUANTIZE", "DEQUANTIZE"})  # from one type to another
-_CALCULATING = frozenset({DType.INT8})
+
+_ALL_TYPES = frozenset(
+    {
+        "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN",
+        "ADD", "SUB", "MUL", "RELU", "RELU6", "LEAKY_RELU",
+    }
+)  # fmt: skip
+_CALCULATING: dict[DType, frozenset[str]] = {
+    DType.INT8: _ALL_TYPES | {"HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX"},
+    DType.UINT8: frozenset(),
+    DType.INT16: frozenset(),
+    DType.FLOAT32: _ALL_TYPES,
+}
+"""By type: operators that read it and write it, and there is a kernel."""
 
 _ZERO_POINTS = {
     DType.INT8: range(-128, 128),
@@ -94,31 +109,51 @@ def _is_quantized(tensor: Tensor) -> bool:
     )
 
 
+_BIASES = {
+    DType.INT8: (DType.INT8, {DType.INT32}),
+    DType.FLOAT32: (DType.FLOAT32, {DType.FLOAT32}),
+}
+"""By the type of activations: the type of weights, and those of biases."""
+
+
 def _weights_of(op: Operator, rank: int) -> Tensor | None:
-    """The constant int8 filter of `op`, if its bias is what the kernel wants, too."""
+    """The constant filter of `op`, if its bias is what the kernel wants, too."""
     if not 2 <= len(op.inputs) <= 3:
         return None
+    target = op.outputs[0]
     weights, bias = op.inputs[1], op.inputs[2] if len(op.inputs) > 2 else None
-    if weights is None or not weights.is_constant or weights.dtype is not DType.INT8:
+    of_weights, of_bias = _BIASES[target.dtype]
+    if weights is None or weights.dtype is not of_weights or not _is_data(weights):
         return None
-    quantization = weights.quantization
-    if len(weights.shape) != rank or quantization is None or not quantization.scales:
-        return None
-    if any(quantization.zero_points) or not all(0 <= s < math.inf for s in quantization.scales):
-        return None
-    if weights.buffer is None or len(weights.buffer.data or b"") != weights.elements:
+    if len(weights.shape) != rank or not (
+        target.dtype is DType.FLOAT32 or _is_scaled(weights.quantization)
+    ):
         return None
     if bias is not None:
-        channels = op.outputs[0].shape[-1:] or (1,)
-        if not bias.is_constant or bias.dtype is not DType.INT32 or bias.elements != channels[0]:
-            return None
-        if bias.buffer is None or len(bias.buffer.data or b"") != 4 * bias.elements:
+        channels = target.shape[-1:] or (1,)
+        if bias.dtype not in of_bias or bias.elements != channels[0] or not _is_data(bias):
             return None
     return weights
 
 
+def _is_data(tensor: Tensor) -> bool:
+    """A constant with as many bytes as it should have."""
+    data = tensor.buffer.data if tensor.buffer is not None else None
+    size = tensor.elements * tensor.dtype.bits // 8
+    return tensor.is_constant and data is not None and len(data) == size
+
+
+def _is_scaled(quantization: Quantization | None) -> bool:
+    """Symmetric, each channel by its own scale or not."""
+    if quantization is None or not quantization.scales or any(quantization.zero_points):
+        return False
+    return all(0 <= scale < math.inf for scale in quantization.scales)
+
+
 def _channels_agree(weights: Tensor, axis: int, channels: int) -> bool:
     quantization = weights.quantization
+    if weights.dtype is DType.FLOAT32:
+        return True
     assert quantization is not None
     count = len(quantization.scales)
     return count == 1 or (count == channels == weights.shape[axis] and quantization.axis == axis)
@@ -167,11 +202,7 @@ def _pool(op: Operator) -> Role | None:
     source, target = source_of(op), op.outputs[0]
     if source is None or source.shape[3:] != target.shape[3:]:
         return None
-    if source.quantization is None or target.quantization is None:
-        return None
-    if zero_point(source) != zero_point(target):
-        return None
-    if abs(source.quantization.scales[0] - target.quantization.scales[0]) > 1e-6:
+    if target.dtype is not DType.FLOAT32 and not _are_close(source, target):
         return None
     kernel = op.option("filter_height"), op.option("filter_width")
     image = spatial_image(op, kernel)
@@ -187,6 +218,13 @@ def _pool(op: Operator) -> Role | None:
     return _spatial(op, kernel, dilated=False)
 
 
+def _are_close(a: Tensor, b: Tensor) -> bool:
+    """Quantised alike, as near as pooling_common.cc wants it."""
+    assert a.quantization is not None and b.quantization is not None
+    near = abs(a.quantization.scales[0] - b.quantization.scales[0]) <= 1e-6
+    return near and zero_point(a) == zero_point(b)
+
+
 def _mean(op: Operator) -> Role | None:
     """Over rows and columns, in either order, dimensions kept or not."""
     source, target = source_of(op), op.outputs[0]
@@ -198,7 +236,8 @@ def _mean(op: Operator) -> Role | None:
     channels = source.shape[3]
     if target.elements != channels or source.shape[1] * source.shape[2] > 1 << 20:
         return None
-    return Role("MEAN", (source,), (flat(source),), (None,), target, (1, 1, channels), reduces=True)
+    kind = "GLOBAL_AVERAGE_POOL" if target.dtype is DType.FLOAT32 else "MEAN"
+    return Role(kind, (source,), (flat(source),), (None,), target, (1, 1, channels), reduces=True)
 
 
 def _fully_connected(op: Operator) -> Role | None:
@@ -215,10 +254,10 @@ def _fully_connected(op: Operator) -> Role | None:
     )
 
 
-def _int8_constant(tensor: Tensor) -> bool:
-    data = tensor.buffer.data if tensor.buffer is not None else None
-    whole = tensor.dtype is DType.INT8 and zero_point(tensor) is not None
-    return whole and data is not None and len(data) == tensor.elements
+def _is_operand(tensor: Tensor, dtype: DType) -> bool:
+    """A constant that an elementwise operator can read."""
+    quantized = dtype is DType.FLOAT32 or _is_quantized(tensor)
+    return tensor.dtype is dtype and quantized and _is_data(tensor)
 
 
 def _binary(op: Operator) -> Role | None:
@@ -230,7 +269,7 @@ def _binary(op: Operator) -> Role | None:
     if math.prod(shape) != target.elements:
         return None
     for operand in op.inputs:
-        if operand is None or (operand.is_constant and not _int8_constant(operand)):
+        if operand is None or (operand.is_constant and not _is_operand(operand, target.dtype)):
             return None
         seen = operand_shape(operand)
         if len(operand.shape) > 4 or math.prod(seen) != operand.elements:
@@ -252,8 +291,16 @@ def _unary(op: Operator) -> Role | None:
     source, target = source_of(op), op.outputs[0]
     if source is None or len(op.inputs) != 1 or source.shape != target.shape:
         return None
-    return _table(source, target)
+    kind = _KINDS.get((op.name, target.dtype), "TABLE")
+    return replace(_table(source, target), kind=kind)
 
+
+_KINDS = {
+    ("RELU", DType.FLOAT32): "CLAMP",
+    ("RELU6", DType.FLOAT32): "CLAMP",
+    ("LEAKY_RELU", DType.FLOAT32): "LEAKY_RELU",
+}
+"""What functions are that are no tables, as those of bytes are."""
 
 _CONVERSIONS = {
     ("QUANTIZE", DType.INT8, DType.INT8): "TABLE",

@@ -138,7 +138,8 @@ typedef struct {
 } arenafit_tensor;
 
 /* Kinds of operators, with the parameters and the operands that each has. Tensors are S8 where
- * nothing else is said; "any" is one and the same type but S32. X is an operand, Y the output. */
+ * nothing else is said, or F32 where there are parameters for it, see the end; "any" is one and the
+ * same type but S32. X is an operand, Y the output. */
 typedef enum {
   ARENAFIT_CONV_2D = 1,             /* arenafit_conv; X, or X and sums */
   ARENAFIT_DEPTHWISE_CONV_2D = 2,   /* arenafit_conv; X; Y has a multiple of X's channels */
@@ -160,7 +161,9 @@ typedef enum {
   ARENAFIT_QUANTIZE = 17,                /* arenafit_quantize; X of F32; Y of S8 or S16 */
   ARENAFIT_DEQUANTIZE = 18,              /* arenafit_quantize; X of S8, U8 or S16; Y of F32 */
   ARENAFIT_REQUANTIZE = 19,              /* arenafit_rescale; X and Y of S8 or S16, one of S16 */
-  ARENAFIT_FEED = 20 /* arenafit_feed; no operand: the caller of the run makes Y's rows; any */
+  ARENAFIT_FEED = 20, /* arenafit_feed; no operand: the caller of the run makes Y's rows; any */
+  ARENAFIT_LEAKY_RELU = 21, /* X; F32, for bytes it is a TABLE */
+  ARENAFIT_CLAMP = 22       /* X; F32: RELU and RELU6 */
 } arenafit_kind;
 
 typedef struct {
@@ -317,6 +320,40 @@ typedef struct {
 typedef struct {
   uint32_t input; /* what the caller calls it; no two operators have the same */
 } arenafit_feed;
+
+/* ---- parameters of operators whose tensors are F32 --------------------------------------------
+ *
+ * Sums are made in the order of taps, then of channels, and the bias comes last: that of TFLM's
+ * reference kernels. Compiled without contraction of products and sums (GCC's -std=c11 or
+ * -ffp-contract=off) results are the same to the bit; with it, on CPUs with a fused multiply-add,
+ * they are as exact, but not the same. The same goes for TFLM itself. Bounds are no NaN, and may be
+ * infinite. */
+
+/* CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED: y = clamp(sum of x * weights + bias). */
+typedef struct {
+  arenafit_window window;
+  uint32_t weights; /* float[...], in the order of arenafit_conv; offset in the program */
+  uint32_t bias;    /* float[n]; 0 where there is none */
+  float clamp_min, clamp_max;
+  uint16_t groups;   /* 1 but for grouped CONV_2D */
+  uint16_t reserved; /* 0 */
+} arenafit_conv_f32;
+
+/* The pools; MEAN is a GLOBAL_AVERAGE_POOL. */
+typedef struct {
+  arenafit_window window;
+  float clamp_min, clamp_max;
+} arenafit_pool_f32;
+
+/* ADD, SUB, MUL: of the result. CLAMP. */
+typedef struct {
+  float min, max;
+} arenafit_range_f32;
+
+/* y = x > 0 ? x : x * alpha. */
+typedef struct {
+  float alpha;
+} arenafit_leaky_relu_f32;
 
 #ifdef __cplusplus
 }

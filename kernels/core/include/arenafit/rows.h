@@ -81,19 +81,6 @@ void arenafit_pad_row(const arenafit_pad* params, const arenafit_tensor* input, 
 /* `out` may be `row`. */
 void arenafit_table_row_s8(const int8_t* table, const int8_t* row, int32_t count, int8_t* out);
 
-/* From float, to the nearest with halves away from 0, clamped to the type. What TFLM leaves to the
- * CPU is as Cortex-M's conversion has it: no number is 0. */
-void arenafit_quantize_row_f32_s8(const arenafit_quantize* params, const float* row, int32_t count,
-                                  int8_t* out);
-void arenafit_quantize_row_f32_s16(const arenafit_quantize* params, const float* row, int32_t count,
-                                   int16_t* out);
-void arenafit_dequantize_row_s8_f32(const arenafit_quantize* params, const int8_t* row,
-                                    int32_t count, float* out);
-void arenafit_dequantize_row_u8_f32(const arenafit_quantize* params, const uint8_t* row,
-                                    int32_t count, float* out);
-void arenafit_dequantize_row_s16_f32(const arenafit_quantize* params, const int16_t* row,
-                                     int32_t count, float* out);
-
 /* Between integers; `out` of the last may be `row`. From int8_t to int8_t is a table. */
 void arenafit_requantize_row_s8_s16(const arenafit_rescale* params, const int8_t* row,
                                     int32_t count, int16_t* out);
