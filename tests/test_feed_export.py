@@ -169,6 +169,41 @@ def test_the_command_says_what_feeding_saves(tmp_path: Path, capsys: pytest.Capt
     assert "next_row" in (tmp_path / "out" / f"{model.stem}.h").read_text()
 
 
+CAMERA = """
+#include <stdint.h>
+static const uint8_t* image;
+static uint32_t line, lines;
+void camera_holds(const uint8_t* pixels, uint32_t count);
+void camera_holds(const uint8_t* pixels, uint32_t count) { image = pixels, lines = count; }
+int camera_wait_for_line(uint32_t wanted);
+int camera_wait_for_line(uint32_t wanted) { return (line = wanted) >= lines; }
+const uint8_t* camera_line(void);
+const uint8_t* camera_line(void) { return image + line * 96 * 3; }
+"""
+
+
+def test_the_camera_of_the_guide_sees_what_tflm_sees(tmp_path: Path):
+    guide = (MODELS.parent / "docs" / "firmware.md").read_text(encoding="utf-8")
+    _, after = guide.split("<!-- feed: run by tests/test_feed_export.py -->\n```c\n")
+    (tmp_path / "firmware.c").write_text(after.split("```")[0], encoding="ascii")
+    data = (MODELS / "mobilenet_v1_025_96.tflite").read_bytes()
+    for name, text in export(data, "vww", feed_rows=True).items():
+        (tmp_path / name).write_text(text, encoding="ascii")
+    (tmp_path / "camera.c").write_text(CAMERA, encoding="ascii")
+    sources = [tmp_path / f"{name}.c" for name in ("firmware", "camera", "vww")]
+    library = compile_shared([*sources, *SOURCES], *C_FLAGS, f"-I{tmp_path}")
+    steps = [s.steps[0] for s in stimuli(tflm().describe(data), 12)]
+    answers = []
+    for (image,), (scores,) in zip(steps, tflm().run(data, steps), strict=True):
+        pixels = (np.asarray(image).astype(np.int16) + 128).astype(np.uint8).tobytes()
+        library.camera_holds(pixels, 96)
+        answers.append(library.is_person())
+        assert answers[-1] == int(np.ravel(scores)[1] > np.ravel(scores)[0])
+        library.camera_holds(pixels, 40)
+        assert library.is_person() == -1
+    assert set(answers) == {0, 1}
+
+
 # -- real models -----------------------------------------------------------------------------
 
 ZOO = {  # bytes: without feeding, with

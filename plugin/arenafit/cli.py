@@ -78,9 +78,13 @@ With --feed-rows an input needs no place in the arena: while it runs, the networ
 yours for the next row (of a camera, of a spectrogram), in order, each once, and keeps only as many
 as it still needs. The header says how many there are, and how large.
 
+With --rest R.tflite only the operators before the first that cannot be streamed become C. R is a
+model of all others: an interpreter reads the front's outputs there, and comes to the same bytes.
+
 examples:
   arenafit export model.tflite -o generated/
   arenafit export model.tflite -o generated/ --feed-rows
+  arenafit export model.tflite -o generated/ --feed-rows --rest rest.tflite
 """
 
 
@@ -282,6 +286,9 @@ def _add_export(to: argparse._SubParsersAction[_Parser]) -> None:
     )
     add.add_argument(
         "--feed-rows", action="store_true", help="inputs come row by row, and are not in the arena"
+    )
+    add.add_argument(
+        "--rest", metavar="R.tflite", type=Path, help="write what cannot be C as a model of its own"
     )
     add.set_defaults(run=commands.export)
 

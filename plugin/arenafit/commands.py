@@ -190,16 +190,19 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """`arenafit export`; returns the exit code."""
-    from arenafit.export import c_files, make_network
-    from arenafit.graph import load
+    from arenafit.export import c_files, make_network, split_front
+    from arenafit.graph import load, save
 
     folder: Path = arguments.output
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"cannot write to {folder}: it is a file")
+    _check_writable(arguments.rest)
     with _progress() as progress:
         if progress is not None:
             progress("finding segments")
-        model = load(_read(arguments.model))
+        model, rest = load(_read(arguments.model)), None
+        if arguments.rest is not None:
+            model, rest = split_front(model)
         network = make_network(model, arguments.cpu, arguments.feed_rows)
         whole = make_network(model).arena if arguments.feed_rows else network.arena
     files = c_files(network, arguments.model.stem)
@@ -210,6 +213,9 @@ def export(arguments: argparse.Namespace) -> int:
     for name, text in files.items():
         _write(folder / name, text.encode())
         print(folder / name)
+    if rest is not None:
+        _write(arguments.rest, save(rest))
+        print(arguments.rest)
     besides = f" ({whole:,} with the input in it)" if arguments.feed_rows else ""
     print(f"arena: {network.arena:,} bytes{besides}")
     return 0

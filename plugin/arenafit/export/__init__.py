@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from arenafit.export.c_files import c_files, leaner
+from arenafit.export.front import split_front
 from arenafit.export.network import FedPort, Network, Port, SegmentCall, make_network
 from arenafit.graph import load
 
@@ -15,6 +16,7 @@ __all__ = [
     "export",
     "leaner",
     "make_network",
+    "split_front",
 ]
 
 
