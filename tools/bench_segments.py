@@ -3,7 +3,7 @@
 usage: python tools/bench_segments.py [MODEL ...] [--cpu CPU] [--baseline CSV]
 
 `arenafit bench` of each model (default: models/ and ../shared/zoo), a line each. With a baseline
-(default: ../shared/zoo/cortex_m4_baseline.csv) the figures of unmodified TFLM stand beside it:
+(default: ../shared/zoo/cortex_m4_baseline.csv) those of unmodified TFLM on cortex-m4 stand beside it:
 instructions of one Invoke() with its reference kernels and with CMSIS-NN, and the arena.
 Instructions are exact; they are not cycles. An arena here has all but constants and stack.
 """
@@ -38,7 +38,7 @@ def main() -> int:
         print(f"missing: apt-get install {' '.join(packages)}", file=sys.stderr)
         return 2
     found = [*sorted((ROOT / "models").glob("*.tflite")), *sorted(ZOO.glob("*.tflite"))]
-    baseline = _baseline(arguments.baseline)
+    baseline = _baseline(arguments.baseline) if arguments.cpu == "cortex-m4" else {}
     failed = False
     print(arguments.cpu)
     print("model".ljust(42), *(heading.rjust(13) for heading in HEADINGS))
