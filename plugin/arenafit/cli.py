@@ -27,6 +27,7 @@ What is tried, each switchable with --disable NAME:
   overlap       an operator's output written over its dying input, where the kernels allow it
 and with --runtime arenafit:
   inplace-max-pool  max-pooling that may write over its input
+  partial-conv  a convolution of a concatenation that reads what was concatenated
   rows          pieces of the network a few rows at a time; none of their tensors is ever whole
   channels      chains of convolutions a few channels at a time
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Work", "make_candidates"]
 
-_FLASH_SHARE = 20  # one in so many bytes of the file's size, that segments may add
+_FLASH_SHARE = 20  # one in so many bytes of the file's size, that programs may add
 _TIGHTER = (0, 2, 5)  # percent, see `_limits`
 
 Progress = Callable[[str], None]
@@ -72,6 +72,12 @@ class Work:
         from arenafit.partial.speed import model_instructions
 
         return model_instructions(model, self.targets[0])
+
+    @property
+    def flash(self) -> Bytes:
+        """The largest file whose programs are worth their flash."""
+        size = len(self.stock.data)
+        return size + size // _FLASH_SHARE
 
     @property
     def rule(self) -> OverlapRule | None:
@@ -164,8 +170,7 @@ def _segmented(work: Work, ordered: Model, limit: Bytes | None) -> _Segmented | 
 
     disable = work.options.disable
     splits = Splits("rows" not in disable, "channels" not in disable)
-    size = len(work.stock.data)
-    most, growth = size + size // _FLASH_SHARE, None
+    growth = None
     while True:
         model = copy_model(ordered)
         scratch = work.scratch(work.targets[0])
@@ -175,7 +180,7 @@ def _segmented(work: Work, ordered: Model, limit: Bytes | None) -> _Segmented | 
         )  # fmt: skip
         if result is None or not result.split:
             break
-        excess = len(save(model)) - most
+        excess = len(save(model)) - work.flash
         if excess <= 0:
             break
         growth = max(min(result.growth - excess, result.growth * 3 // 4), 0)
@@ -193,21 +198,30 @@ def _segmented(work: Work, ordered: Model, limit: Bytes | None) -> _Segmented | 
 
 
 def _with_own_operators(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:
-    """As `_planned`, with arenafit's operators wherever they allow more than the builtin ones.
+    """As `_planned`, with arenafit's operators wherever they allow more than the builtin ones, and
+    take little flash.
 
     They are worth it only where they save bytes: the plainer candidates come first.
     """
+    from arenafit.partial import partial_conv
     from arenafit.passes import inplace_max_pool
 
-    if "inplace-max-pool" in work.options.disable:
-        return []
-    model = copy_model(rewritten)
-    changed = inplace_max_pool.run(model, work.options.kernels)
-    if not changed:
-        return []
+    model, own = copy_model(rewritten), [*steps]
     head = work.head(model)
-    own = [*steps, PassReport("inplace-max-pool", changed, head, head)]
-    return _planned(work, model, own)
+    rewrites: dict[str, Callable[[Model], int]] = {
+        "inplace-max-pool": lambda m: inplace_max_pool.run(m, work.options.kernels),
+        "partial-conv": lambda m: partial_conv.run(m, work.options.cpu),
+    }
+    for name, run in rewrites.items():
+        before = copy_model(model)
+        changed = 0 if name in work.options.disable else run(model)
+        if changed and len(save(model)) > work.flash:
+            model, changed = before, 0
+        if changed:
+            after = work.head(model)
+            own.append(PassReport(name, changed, head, after))
+            head = after
+    return _planned(work, model, own) if len(own) > len(steps) else []
 
 
 def _planned(work: Work, rewritten: Model, steps: list[PassReport]) -> list[Candidate]:

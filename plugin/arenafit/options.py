@@ -12,8 +12,8 @@ __all__ = ["KERNELS", "PLANS", "RUNTIMES", "STEPS", "Options"]
 RUNTIMES = ("stock", "arenafit")
 KERNELS = ("any", "reference", "cmsis_nn")
 PLANS = ("optimal", "greedy", "pingpong")
-STEPS = ("reorder", "overlap", "inplace-max-pool", "rows", "channels")
-"""What --disable takes besides the names of the passes; the last three go with arenafit's
+STEPS = ("reorder", "overlap", "inplace-max-pool", "partial-conv", "rows", "channels")
+"""What --disable takes besides the names of the passes; the last four go with arenafit's
 runtime."""
 
 

@@ -603,6 +603,25 @@ status arenafit_segment_check(const void* program, size_t size) {
   return found == ARENAFIT_SEGMENT_OK ? check_goals(&self.parts) : found;
 }
 
+int arenafit_segment_is_partial_conv(const arenafit_program* program) {
+  const arenafit_parts parts = arenafit_parts_of(program);
+  if (program->operators == 0 || program->operators != program->inputs || program->outputs != 1) {
+    return 0;
+  }
+  for (uint32_t i = 0; i < program->operators; ++i) {
+    const arenafit_operator* op = &parts.operators[i];
+    const arenafit_tensor* x = arenafit_operand(&parts, op, 0);
+    const int last = i + 1u == program->operators;
+    if (op->kind != ARENAFIT_CONV_2D || x->place != ARENAFIT_PLACE_INPUT || x->offset != i ||
+        op->operands != (i == 0 ? 1 : 2) ||
+        (i > 0 && arenafit_operand(&parts, op, 1)->producer != i - 1u) ||
+        (parts.tensors[op->output].type == ARENAFIT_TENSOR_S32) == last) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
 /* ---- what the caller provides --------------------------------------------------------------- */
 
 static size_t size_of(const arenafit_program* program, uint32_t place, uint32_t index) {

@@ -1,7 +1,8 @@
-// ARENAFIT_SEGMENT: a piece of a network that is run a row at a time.
+// ARENAFIT_SEGMENT: a piece of a network that is run a row at a time. And
+// ARENAFIT_PARTIAL_CONV_2D: a convolution over slices of channels, which takes one of these programs.
 //
-// Its inputs are activations and, last, the program, a constant tensor of bytes; its workspace is
-// scratch. In the persistent part of the arena it keeps no more than the number of that.
+// Their inputs are activations and, last, the program, a constant tensor of bytes; the workspace is
+// scratch. In the persistent part of the arena they keep no more than the number of that.
 #include "arenafit/segment.h"
 
 #include "arenafit/register_ops.h"
@@ -17,8 +18,8 @@ struct Data {
   int scratch;
 };
 
-TfLiteStatus Refuse(const char* why) {
-  MicroPrintf("%s: %s", kSegment, why);
+TfLiteStatus Refuse(const char* name, const char* why) {
+  MicroPrintf("%s: %s", name, why);
   return kTfLiteError;
 }
 
@@ -99,51 +100,51 @@ bool AreTensorsRight(MicroContext* context, const TfLiteNode* node,
 }
 
 // Goes through the program's steps once, in memory that is given back.
-TfLiteStatus Rehearse(MicroContext* context, const arenafit_program* program) {
+TfLiteStatus Rehearse(MicroContext* context, const arenafit_program* program, const char* name) {
   uint8_t* state = context->AllocateTempBuffer(ARENAFIT_STATE_SIZE(program->operators),
                                                ARENAFIT_PROGRAM_ALIGNMENT);
   if (state == nullptr) {
-    return Refuse("no memory to check the program in");
+    return Refuse(name, "no memory to check the program in");
   }
   const arenafit_segment_status status = arenafit_segment_rehearse(program, state);
   context->DeallocateTempBuffer(state);
-  return status == ARENAFIT_SEGMENT_OK ? kTfLiteOk : Refuse(arenafit_segment_text(status));
+  return status == ARENAFIT_SEGMENT_OK ? kTfLiteOk : Refuse(name, arenafit_segment_text(status));
 }
 
 void* Init(TfLiteContext* context, const char*, size_t) {
   return GetMicroContext(context)->AllocatePersistentBuffer(sizeof(Data));
 }
 
-TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node, const char* name) {
   MicroContext* micro_context = GetMicroContext(context);
   const TfLiteEvalTensor* tensor = GetProgram(micro_context, node);
   // What has memory this early is a constant.
   if (tensor == nullptr || tensor->data.data == nullptr) {
-    return Refuse("needs inputs, a constant program as the last of them, and outputs");
+    return Refuse(name, "needs inputs, a constant program as the last of them, and outputs");
   }
   const arenafit_segment_status status = arenafit_segment_check(tensor->data.data, SizeOf(tensor));
   if (status != ARENAFIT_SEGMENT_OK) {
-    return Refuse(arenafit_segment_text(status));
+    return Refuse(name, arenafit_segment_text(status));
   }
   const auto* program = static_cast<const arenafit_program*>(tensor->data.data);
   if (arenafit_segment_is_fed(program)) {
-    return Refuse(arenafit_segment_text(ARENAFIT_SEGMENT_SOURCE));
+    return Refuse(name, arenafit_segment_text(ARENAFIT_SEGMENT_SOURCE));
   }
   if (!AreTensorsRight(micro_context, node, program)) {
-    return Refuse("the tensors are not those of the program");
+    return Refuse(name, "the tensors are not those of the program");
   }
-  if (Rehearse(micro_context, program) != kTfLiteOk) {
+  if (Rehearse(micro_context, program, name) != kTfLiteOk) {
     return kTfLiteError;
   }
   auto* data = static_cast<Data*>(node->user_data);
   if (data == nullptr) {
-    return Refuse("no memory");
+    return Refuse(name, "no memory");
   }
   return micro_context->RequestScratchBufferInArena(arenafit_segment_get_buffer_size(program),
                                                     &data->scratch);
 }
 
-TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node, const char* name) {
   MicroContext* micro_context = GetMicroContext(context);
   const auto* program =
       static_cast<const arenafit_program*>(GetProgram(micro_context, node)->data.data);
@@ -152,35 +153,66 @@ TfLiteStatus Eval(TfLiteContext* context, TfLiteNode* node) {
   for (int i = 0; i < node->inputs->size - 1; ++i) {
     inputs[i] = GetTensor(micro_context, node->inputs, i)->data.data;
     if (inputs[i] == nullptr) {
-      return Refuse("a tensor has no memory");
+      return Refuse(name, "a tensor has no memory");
     }
   }
   for (int i = 0; i < node->outputs->size; ++i) {
     outputs[i] = GetTensor(micro_context, node->outputs, i)->data.data;
     if (outputs[i] == nullptr) {
-      return Refuse("a tensor has no memory");
+      return Refuse(name, "a tensor has no memory");
     }
   }
   void* workspace =
       micro_context->GetScratchBuffer(static_cast<const Data*>(node->user_data)->scratch);
   if (workspace == nullptr) {
-    return Refuse("the workspace has no memory");
+    return Refuse(name, "the workspace has no memory");
   }
   arenafit_segment_status status = arenafit_segment_check_overlap(program, inputs, outputs);
   if (status == ARENAFIT_SEGMENT_OK) {
     status = arenafit_segment_run(program, inputs, outputs, workspace, nullptr);
   }
-  return status == ARENAFIT_SEGMENT_OK ? kTfLiteOk : Refuse(arenafit_segment_text(status));
+  return status == ARENAFIT_SEGMENT_OK ? kTfLiteOk : Refuse(name, arenafit_segment_text(status));
+}
+
+TfLiteStatus PrepareSegment(TfLiteContext* context, TfLiteNode* node) {
+  return Prepare(context, node, kSegment);
+}
+
+TfLiteStatus EvalSegment(TfLiteContext* context, TfLiteNode* node) {
+  return Eval(context, node, kSegment);
+}
+
+TfLiteStatus PreparePartialConv2D(TfLiteContext* context, TfLiteNode* node) {
+  const TfLiteStatus status = Prepare(context, node, kPartialConv2D);
+  if (status != kTfLiteOk) {
+    return status;
+  }
+  const auto* program = static_cast<const arenafit_program*>(
+      GetProgram(GetMicroContext(context), node)->data.data);
+  return arenafit_segment_is_partial_conv(program)
+             ? kTfLiteOk
+             : Refuse(kPartialConv2D, "the program is no convolution of its inputs");
+}
+
+TfLiteStatus EvalPartialConv2D(TfLiteContext* context, TfLiteNode* node) {
+  return Eval(context, node, kPartialConv2D);
+}
+
+TFLMRegistration Registration(TfLiteStatus (*prepare)(TfLiteContext*, TfLiteNode*),
+                              TfLiteStatus (*invoke)(TfLiteContext*, TfLiteNode*)) {
+  TFLMRegistration registration = {};
+  registration.init = Init;
+  registration.prepare = prepare;
+  registration.invoke = invoke;
+  return registration;
 }
 
 }  // namespace
 
-TFLMRegistration RegisterSegment() {
-  TFLMRegistration registration = {};
-  registration.init = Init;
-  registration.prepare = Prepare;
-  registration.invoke = Eval;
-  return registration;
+TFLMRegistration RegisterSegment() { return Registration(PrepareSegment, EvalSegment); }
+
+TFLMRegistration RegisterPartialConv2D() {
+  return Registration(PreparePartialConv2D, EvalPartialConv2D);
 }
 
 }  // namespace tflm

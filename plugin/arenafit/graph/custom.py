@@ -16,7 +16,9 @@ __all__ = [
     "MAX_POOL_2D",
     "NO_OVERLAP",
     "OWN_OPERATORS",
+    "PARTIAL_CONV_2D",
     "PLAN_METADATA",
+    "PROGRAM_OPERATORS",
     "SEGMENT",
     "MaxPool2D",
     "SegmentHead",
@@ -25,11 +27,15 @@ __all__ = [
 
 MAX_POOL_2D = "ARENAFIT_MAX_POOL_2D"
 SEGMENT = "ARENAFIT_SEGMENT"
+PARTIAL_CONV_2D = "ARENAFIT_PARTIAL_CONV_2D"
 
 PLAN_METADATA = "arenafit_plan"
 """Name of the metadata entry that holds the plan for arenafit's planner (plan.h)."""
 
-OWN_OPERATORS = frozenset({MAX_POOL_2D, SEGMENT})
+PROGRAM_OPERATORS = frozenset({SEGMENT, PARTIAL_CONV_2D})
+"""Those whose last input is a program."""
+
+OWN_OPERATORS = PROGRAM_OPERATORS | {MAX_POOL_2D}
 
 MAX_EXTENT = 1 << 20  # of tensors, filters and strides; ARENAFIT_MAX_EXTENT in types.h
 
@@ -89,7 +95,7 @@ class SegmentHead:
 
     @classmethod
     def of(cls, op: Operator) -> SegmentHead | None:
-        """That of an ARENAFIT_SEGMENT, whose last input is its program; None where it is damaged
+        """That of one of PROGRAM_OPERATORS, whose last input is its program; None where it is damaged
         or for other inputs and outputs than `op` has."""
         program = op.inputs[-1] if op.inputs else None
         buffer = program.buffer if program is not None else None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from arenafit.errors import UsageError
-from arenafit.graph.custom import MAX_POOL_2D, SEGMENT, SegmentHead
+from arenafit.graph.custom import MAX_POOL_2D, PROGRAM_OPERATORS, SegmentHead
 from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.access.describe import spatial_image
 from arenafit.memory.access.window import Image
@@ -46,7 +46,7 @@ def scratch_requests(
     if kernels not in ("reference", "cmsis_nn"):
         raise UsageError(f"unknown kernels {kernels!r}: choose from reference, cmsis_nn")
     if op.name == "CUSTOM":
-        if op.code.custom == SEGMENT:
+        if op.code.custom in PROGRAM_OPERATORS:
             return _segment(op)
         return [] if op.code.custom in _WITHOUT_SCRATCH else None
     if kernels == "cmsis_nn" and op.name in _CMSIS_NN:

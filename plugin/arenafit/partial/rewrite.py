@@ -13,7 +13,7 @@ from arenafit.partial.lower import lower
 from arenafit.partial.segment import Segment
 from arenafit.passes.rewrite import discard_unused
 
-__all__ = ["run"]
+__all__ = ["as_operator", "run"]
 
 
 def run(
@@ -35,7 +35,7 @@ def run(
     """
     code = OpCode("CUSTOM", SEGMENT)
     for segment in segments:
-        made = _operator(subgraph, segment, code, cpu)
+        made = as_operator(subgraph, segment, code, cpu)
         at = subgraph.operators.index(segment.operators[0])
         subgraph.operators[at : at + len(segment.operators)] = [made]
         gone = (t for op in segment.operators for t in (*op.inputs, *op.outputs))
@@ -43,7 +43,10 @@ def run(
     clear_plan(model)
 
 
-def _operator(subgraph: Subgraph, segment: Segment, code: OpCode, cpu: str | None) -> Operator:
+def as_operator(
+    subgraph: Subgraph, segment: Segment, code: OpCode, cpu: str | None = None
+) -> Operator:
+    """`segment` as an operator `code`, its program among the tensors of `subgraph`."""
     data = encode(lay_out(lower(segment), cpu))
     name = f"{segment.outputs[0].name or 'segment'}/program"
     program = Tensor(name, (len(data),), DType.INT8, Buffer(data))

@@ -105,6 +105,11 @@ typedef struct {
 /* Whether rows are fed to a checked program, so that it cannot run without a source. */
 int arenafit_segment_is_fed(const arenafit_program* program);
 
+/* Whether a checked program is one convolution: all of its operators are ARENAFIT_CONV_2D, each reads
+ * the input of its own number and, but for the first, the sums of the one before it; the last makes
+ * the only output. Its inputs are then slices of the channels of what is convolved. */
+int arenafit_segment_is_partial_conv(const arenafit_program* program);
+
 /* Runs the segment.
  *
  * program     checked

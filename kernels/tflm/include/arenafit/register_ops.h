@@ -12,21 +12,27 @@ namespace arenafit {
 
 constexpr char kMaxPool2D[] = "ARENAFIT_MAX_POOL_2D";
 constexpr char kSegment[] = "ARENAFIT_SEGMENT";
+constexpr char kPartialConv2D[] = "ARENAFIT_PARTIAL_CONV_2D";
 
 // Operators that RegisterOps adds to a resolver.
-constexpr int kOpCount = 2;
+constexpr int kOpCount = 3;
 
 namespace tflm {
 
 TFLMRegistration RegisterMaxPool2D();
 TFLMRegistration RegisterSegment();
+TFLMRegistration RegisterPartialConv2D();
 
 template <typename Resolver>
 TfLiteStatus RegisterOps(Resolver& resolver) {
   TFLMRegistration max_pool_2d = RegisterMaxPool2D();
   TFLMRegistration segment = RegisterSegment();
-  const TfLiteStatus status = resolver.AddCustom(kMaxPool2D, &max_pool_2d);  // copies it
-  return status == kTfLiteOk ? resolver.AddCustom(kSegment, &segment) : status;
+  TFLMRegistration partial_conv_2d = RegisterPartialConv2D();
+  TfLiteStatus status = resolver.AddCustom(kMaxPool2D, &max_pool_2d);  // copies it
+  if (status == kTfLiteOk) {
+    status = resolver.AddCustom(kSegment, &segment);
+  }
+  return status == kTfLiteOk ? resolver.AddCustom(kPartialConv2D, &partial_conv_2d) : status;
 }
 
 }  // namespace tflm

@@ -6,7 +6,7 @@ from arenafit.graph.custom import (
     MAX_EXTENT,
     MAX_POOL_2D,
     NO_OVERLAP,
-    SEGMENT,
+    PROGRAM_OPERATORS,
     MaxPool2D,
     SegmentHead,
 )
@@ -72,5 +72,8 @@ def _segment(op: Operator) -> Description:
     }
 
 
-ARENAFIT: dict[str, Describe] = {MAX_POOL_2D: _max_pool_2d, SEGMENT: _segment}
+ARENAFIT: dict[str, Describe] = {
+    MAX_POOL_2D: _max_pool_2d,
+    **dict.fromkeys(sorted(PROGRAM_OPERATORS), _segment),
+}
 """Name of a custom operator -> its description."""
