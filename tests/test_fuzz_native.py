@@ -21,6 +21,7 @@ from arenafit.memory.build import model_problem
 from arenafit.memory.metadata import encode
 from arenafit.memory.placement import solve
 from arenafit.memory.problem import ONLINE, Placement, Problem, Request
+from arenafit.partial import partial_conv
 from arenafit.partial.channels import split
 from arenafit.partial.encoding import encode as encode_program
 from arenafit.partial.feed import feed_inputs
@@ -98,7 +99,7 @@ def segments() -> list[bytes]:
         if fed:
             feed_inputs(model)
         found.append(encode_program(program_of(model)))
-    return [*found, in_slices()]
+    return [*found, in_slices(), of_two_inputs()]
 
 
 def in_slices() -> bytes:
@@ -112,6 +113,18 @@ def in_slices() -> bytes:
     made = split(segment_of(model), chain, 2)
     assert made is not None
     return encode_program(lower(made))
+
+
+def of_two_inputs() -> bytes:
+    """The program of a convolution over the channels of two inputs."""
+    g = GraphBuilder(seed=2)
+    a = g.input((1, 5, 4, 2))
+    g.output(g.conv(g.concat([a, g.input((1, 5, 4, 3), like=a)]), 3, 2))
+    model = g.model()
+    assert partial_conv.run(model) == 1
+    program = model.main.operators[0].inputs[-1]
+    assert program is not None and program.buffer is not None
+    return program.buffer.data or b""
 
 
 def streamed(g: GraphBuilder) -> None:

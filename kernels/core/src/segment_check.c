@@ -610,10 +610,12 @@ int arenafit_segment_is_partial_conv(const arenafit_program* program) {
   }
   for (uint32_t i = 0; i < program->operators; ++i) {
     const arenafit_operator* op = &parts.operators[i];
-    const arenafit_tensor* x = arenafit_operand(&parts, op, 0);
     const int last = i + 1u == program->operators;
-    if (op->kind != ARENAFIT_CONV_2D || x->place != ARENAFIT_PLACE_INPUT || x->offset != i ||
-        op->operands != (i == 0 ? 1 : 2) ||
+    if (op->kind != ARENAFIT_CONV_2D || op->operands != (i == 0 ? 1 : 2)) {
+      return 0;
+    }
+    const arenafit_tensor* x = arenafit_operand(&parts, op, 0);
+    if (x->place != ARENAFIT_PLACE_INPUT || x->offset != i ||
         (i > 0 && arenafit_operand(&parts, op, 1)->producer != i - 1u) ||
         (parts.tensors[op->output].type == ARENAFIT_TENSOR_S32) == last) {
       return 0;
