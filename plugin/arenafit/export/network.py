@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from arenafit.candidates import overlap_rule, scratch_rule
 from arenafit.errors import ModelError
-from arenafit.graph.custom import SEGMENT
+from arenafit.graph.custom import PROGRAM_OPERATORS
 from arenafit.graph.model import DType, Model, Operator, Subgraph, Tensor
 from arenafit.memory.build import OverlapRule, model_problem
 from arenafit.memory.lifetimes import ScratchSizes
@@ -100,7 +100,7 @@ def make_network(model: Model, cpu: str | None = None, feed_rows: bool = False) 
     if not graph.operators:
         raise ModelError("there is nothing to run", "subgraph 0")
     rules = overlap_rule("any"), scratch_rule("reference")
-    if feed_rows or any(op.code.custom != SEGMENT for op in graph.operators):
+    if feed_rows or any(op.code.custom not in PROGRAM_OPERATORS for op in graph.operators):
         run_passes(copy)
         if feed_rows:
             feed_inputs(copy)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from arenafit.graph.custom import MAX_POOL_2D, SEGMENT, MaxPool2D
+from arenafit.graph.custom import MAX_POOL_2D, PROGRAM_OPERATORS, MaxPool2D
 from arenafit.graph.model import Model, Operator, Tensor
 
 __all__ = ["CALL", "another_slice", "builtin", "member", "model_instructions", "work_of"]
@@ -71,9 +71,9 @@ def another_slice(steps: int, sums: int = 0) -> int:
 
 
 def model_instructions(model: Model, kernels: str) -> int | None:
-    """Instructions of all operators of `model`, each counted once; None where it has segments."""
+    """Instructions of all operators of `model`, each counted once; None where some are programs."""
     operators = [op for graph in model.subgraphs for op in graph.operators]
-    if any(op.code.custom == SEGMENT for op in operators):
+    if any(op.code.custom in PROGRAM_OPERATORS for op in operators):
         return None
     return sum(builtin(op, kernels) for op in operators)
 
