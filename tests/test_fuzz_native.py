@@ -87,10 +87,10 @@ def pools() -> list[bytes]:
 def segments() -> list[bytes]:
     """Programs of small networks with all kinds of operators."""
     found = []
-    s8, f32 = DType.INT8, DType.FLOAT32
+    s8, s16, f32 = DType.INT8, DType.INT16, DType.FLOAT32
     for network, dtype, fed in (
         (streamed, s8, False), (joined, s8, False), (reduced, s8, False), (converted, s8, False),
-        (streamed, f32, False), (floats, f32, False),
+        (streamed, f32, False), (typed, f32, False), (streamed, s16, False), (typed, s16, False),
         (streamed, s8, True), (summed, s8, True), (converted, s8, True),
     ):  # fmt: skip
         g = GraphBuilder(2, dtype)
@@ -139,7 +139,7 @@ def converted(g: GraphBuilder) -> None:
     g.output(g.dequantize(wide), g.pad(g.quantize(wide, DType.INT8), [(0, 0), *[(1, 1)] * 3]))
 
 
-def floats(g: GraphBuilder) -> None:
+def typed(g: GraphBuilder) -> None:
     x = g.input((1, 6, 5, 2))
     y = g.mul(g.unary("LEAKY_RELU", x, alpha=0.1), g.relu(g.pool(x, 3, 1, "SAME")))
     z = g.add(g.mean(g.conv(y, 2)), g.reshape(g.pool(y, (6, 5), 1, "VALID"), (1, 2)))

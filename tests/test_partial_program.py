@@ -14,6 +14,7 @@ from arenafit.partial import encoding as e
 from arenafit.partial import program as p
 from arenafit.partial.encoding import decode, encode
 from arenafit.partial.encoding_f32 import STRUCTS_F32
+from arenafit.partial.encoding_s16 import STRUCTS_S16
 from arenafit.partial.lower import lower
 from arenafit.partial.program import Kind, Place, Program
 from arenafit.partial.roles import MAX_OPERANDS, MAX_TAPS
@@ -131,7 +132,7 @@ def test_python_and_c_have_the_same_layout():
     structs = (
         e._HEADER, e._TENSOR, e._OPERATOR, e._GOAL, e._CONV, e._POOL, e._MEAN, e._ARITHMETIC,
         e._CONCATENATION, e._PAD, e._RESIZE, e._SOFTMAX, e._QUANTIZE, e._RESCALE, e._FEED,
-        *STRUCTS_F32,
+        *STRUCTS_F32, *STRUCTS_S16,
     )  # fmt: skip
     fields = [
         *(12, 4), *(16, 2), *(26, 2),  # header: workspace, inputs, operands
@@ -140,6 +141,7 @@ def test_python_and_c_have_the_same_layout():
         *(16, 4), *(32, 4), *(48, 4), *(52, 2),  # conv: input_offset, weights, shifts, groups
         *(16, 4), *(24, 4), *(40, 4), *(6, 2),  # clamp_min; left_shift, clamp_min; value
         *(16, 4), *(24, 4), *(32, 2), *(16, 4),  # of floats: weights, clamp_min, groups; clamp_min
+        *(16, 4), *(24, 4), *(40, 2), *(42, 1), *(16, 4),  # of int16: clamp_min ... narrow; clamp_min
     ]  # fmt: skip
     assert list(buffer[:count]) == [
         *(s.size for s in structs),

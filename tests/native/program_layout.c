@@ -17,6 +17,7 @@ uint32_t program_layout(uint32_t* out) {
       sizeof(arenafit_resize), sizeof(arenafit_softmax), sizeof(arenafit_quantize),
       sizeof(arenafit_rescale), sizeof(arenafit_feed), sizeof(arenafit_conv_f32),
       sizeof(arenafit_pool_f32), sizeof(arenafit_range_f32), sizeof(arenafit_leaky_relu_f32),
+      sizeof(arenafit_conv_s16), sizeof(arenafit_leaky_relu_s16),
       /* constants */
       ARENAFIT_PROGRAM_MAGIC, ARENAFIT_PROGRAM_ALIGNMENT, ARENAFIT_NO_OPERATOR, ARENAFIT_DISJOINT,
       ARENAFIT_MAX_TAPS, ARENAFIT_MAX_OPERANDS, ARENAFIT_STATE_SIZE(3),
@@ -40,7 +41,9 @@ uint32_t program_layout(uint32_t* out) {
       FIELD(arenafit_arithmetic, left_shift), FIELD(arenafit_arithmetic, clamp_min),
       FIELD(arenafit_pad, value), FIELD(arenafit_conv_f32, weights),
       FIELD(arenafit_conv_f32, clamp_min), FIELD(arenafit_conv_f32, groups),
-      FIELD(arenafit_pool_f32, clamp_min)};
+      FIELD(arenafit_pool_f32, clamp_min), FIELD(arenafit_conv_s16, clamp_min),
+      FIELD(arenafit_conv_s16, weights), FIELD(arenafit_conv_s16, groups),
+      FIELD(arenafit_conv_s16, narrow), FIELD(arenafit_leaky_relu_s16, clamp_min)};
   const uint32_t count = sizeof(values) / sizeof(values[0]);
   for (uint32_t i = 0; i < count; ++i) out[i] = values[i];
   return count;

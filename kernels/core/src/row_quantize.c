@@ -1,6 +1,6 @@
 #include "arenafit/quant.h"
-#include "arenafit/rows.h"
 #include "arenafit/rows_f32.h"
+#include "arenafit/rows_s16.h"
 
 #ifndef ARENAFIT_NO_F32
 

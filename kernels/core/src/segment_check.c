@@ -510,11 +510,16 @@ static int are_alike(const call* it) {
 /* Whether a type is one of those whose bits are set. */
 static int is_one_of(uint32_t type, uint32_t types) { return types >> type & 1; }
 
-/* Kinds that tensors of floats have kernels of their own for; NULL for all others. */
+/* Kinds that floats, or int16_t, have kernels of their own for; NULL for all others. */
 static const kind* kind_of_type(uint32_t id, uint32_t type) {
 #ifndef ARENAFIT_NO_F32
   if (type == ARENAFIT_TENSOR_F32) {
     return arenafit_kind_of_f32(id);
+  }
+#endif
+#ifndef ARENAFIT_NO_S16
+  if (type == ARENAFIT_TENSOR_S16) {
+    return arenafit_kind_of_s16(id);
   }
 #endif
   (void)id;

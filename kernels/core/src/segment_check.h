@@ -35,6 +35,7 @@ typedef struct {
 
 /* NULL for kinds that a type has not. */
 const kind* arenafit_kind_of_f32(uint32_t id);
+const kind* arenafit_kind_of_s16(uint32_t id);
 
 /* Whether there are `bytes` bytes of data at an offset of the program. */
 int arenafit_is_data(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment);

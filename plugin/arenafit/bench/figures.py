@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from arenafit.partial.program import Conv, ConvF32, Program, TensorType
+from arenafit.partial.program import Conv, ConvF32, ConvS16, Program, TensorType
 
 __all__ = ["Bench", "Flash", "Operator", "operator_macs", "program_macs"]
 
@@ -93,7 +93,7 @@ def operator_macs(program: Program, index: int) -> int:
     """Multiply-accumulates by weights of one operator: each weight is used for each pixel."""
     operator = program.operators[index]
     made = program.tensors[operator.output]
-    if not isinstance(operator.parameters, Conv | ConvF32):
+    if not isinstance(operator.parameters, Conv | ConvS16 | ConvF32):
         return 0
     size = TensorType.F32.size if isinstance(operator.parameters, ConvF32) else 1
     return made.rows * made.width * len(operator.parameters.weights) // size

@@ -116,7 +116,7 @@ def input_radius(integer_bits: int, left_shift: int) -> int:
 
 
 def activation_range(op: Operator, target: Tensor) -> tuple[int, int] | None:
-    """The lowest and highest int8 that the fused activation of `op` lets through.
+    """The lowest and highest integer of its type that the fused activation of `op` lets through.
 
     None where TFLM could not tell: an unknown activation, or a bound beyond 32 bits.
     """
@@ -124,7 +124,8 @@ def activation_range(op: Operator, target: Tensor) -> tuple[int, int] | None:
     if activation not in _RANGES:
         return None
     bounds = []
-    for real, unbounded in zip(_RANGES[activation], (-128, 127), strict=True):
+    limits = -(1 << (target.dtype.bits - 1)), (1 << (target.dtype.bits - 1)) - 1
+    for real, unbounded in zip(_RANGES[activation], limits, strict=True):
         if real is None:
             bounds.append(unbounded)
             continue
@@ -132,5 +133,5 @@ def activation_range(op: Operator, target: Tensor) -> tuple[int, int] | None:
         if not INT32_MIN <= steps <= INT32_MAX:
             return None
         bounds.append(zero_of(target) + steps)
-    low, high = max(bounds[0], -128), min(bounds[1], 127)
+    low, high = max(bounds[0], limits[0]), min(bounds[1], limits[1])
     return (low, high) if low <= high else None

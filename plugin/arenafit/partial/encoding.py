@@ -12,6 +12,7 @@ from dataclasses import replace
 from arenafit.errors import ModelError
 from arenafit.partial.encoding_common import Sections, take, weight_count
 from arenafit.partial.encoding_f32 import KINDS_F32, read_f32, write_f32
+from arenafit.partial.encoding_s16 import KINDS_S16, read_s16, write_s16
 from arenafit.partial.layout import arrange, restore
 from arenafit.partial.program import (
     MAGIC,
@@ -19,10 +20,12 @@ from arenafit.partial.program import (
     Concatenation,
     Conv,
     ConvF32,
+    ConvS16,
     Feed,
     Kind,
     Layout,
     LeakyReluF32,
+    LeakyReluS16,
     Mean,
     Pad,
     Parameters,
@@ -144,6 +147,8 @@ def _write_parameters(out: Sections, op: ProgramOperator, program: Program) -> i
             return out.append(_SOFTMAX.pack(multiplier, left_shift, diff_min))
         case ConvF32() | PoolF32() | RangeF32() | LeakyReluF32():
             return write_f32(out, op.parameters)
+        case ConvS16() | LeakyReluS16():
+            return write_s16(out, op.parameters)
         case Quantize(scale, zero_point):
             return out.append(_QUANTIZE.pack(scale, zero_point))
         case Rescale(input_offset, multiplier, shift, output_offset):
@@ -229,6 +234,8 @@ def _read_parameters(
     read: tuple[int, ...],
     output: int,
 ) -> Parameters:
+    if tensors[output].type is TensorType.S16 and kind in KINDS_S16:
+        return read_s16(data, kind, at, tensors[read[0]], tensors[output])
     if tensors[output].type is TensorType.F32 and kind in KINDS_F32:
         return read_f32(data, kind, at, tensors[read[0]], tensors[output])
     match kind:

@@ -12,7 +12,16 @@ from arenafit.graph.custom import SEGMENT
 from arenafit.graph.model import Operator
 from arenafit.memory.problem import Bytes, align
 from arenafit.partial.encoding import decode
-from arenafit.partial.program import Conv, ConvF32, Place, Program, ProgramTensor, TensorType
+from arenafit.partial.program import (
+    Conv,
+    ConvF32,
+    ConvS16,
+    Kind,
+    Place,
+    Program,
+    ProgramTensor,
+    TensorType,
+)
 from arenafit.partial.unsplit import unsplit
 
 __all__ = ["Block", "Explanation", "explain", "lines_of", "program_of"]
@@ -81,7 +90,7 @@ def explain(program: Program, kept: Collection[int] = ()) -> Explanation:
         weights=sum(
             len(op.parameters.weights)
             for op in program.operators
-            if isinstance(op.parameters, Conv | ConvF32)
+            if isinstance(op.parameters, Conv | ConvS16 | ConvF32)
         ),
     )
 
@@ -120,7 +129,8 @@ def _blocks(program: Program, number: Sequence[int]) -> list[Block]:
             found.append(Block(tensor.offset, size, number[tensor.producer], ring, tensor.rows))
     for i, op in enumerate(program.operators):
         if op.accumulator:
-            size = align(4 * program.tensors[op.output].channels)
+            wide = op.kind is Kind.FULLY_CONNECTED and isinstance(op.parameters, ConvS16)
+            size = align((8 if wide else 4) * program.tensors[op.output].channels)
             found.append(Block(op.accumulator, size, number[i]))
     return found
 

@@ -24,8 +24,9 @@ from arenafit.partial.arithmetic import (
     scale_of,
     zero_of,
 )
-from arenafit.partial.lower_common import MAX_SHIFT, data_of, image_of
+from arenafit.partial.lower_common import MAX_SHIFT, data_of, factors_of, image_of
 from arenafit.partial.lower_float import FLOAT_PARAMETERS
+from arenafit.partial.lower_int16 import INT16_PARAMETERS
 from arenafit.partial.program import (
     DISJOINT,
     NO_OPERATOR,
@@ -156,22 +157,6 @@ def parameters_of(op: Operator, role: Role) -> Parameters | None:
     return (own or _PARAMETERS[role.kind])(op, role)
 
 
-def _factors(op: Operator, role: Role, channels: int) -> list[tuple[int, int]] | None:
-    """A multiplier and a shift an output channel (conv_common.cc, fully_connected_common.cc)."""
-    source, weights, target = role.inputs[0], op.inputs[1], role.output
-    assert weights is not None and weights.quantization is not None
-    read, written = scale_of(source), scale_of(target)
-    scales = [f32(scale) for scale in weights.quantization.scales]
-    if role.kind == "FULLY_CONNECTED" and len(scales) == 1:
-        real = [f32(read * scales[0]) / written]  # the product of two floats is a float
-    else:
-        real = [read * scale / written for scale in scales]
-    found = [quantize_multiplier(factor) for factor in real]
-    if any(shift > MAX_SHIFT for _, shift in found):
-        return None
-    return found * channels if len(found) == 1 else found
-
-
 def _conv(op: Operator, role: Role) -> Parameters | None:
     """conv_common.cc, depthwise_conv_common.cc, fully_connected_common.cc"""
     weights, target = op.inputs[1], role.output
@@ -179,7 +164,7 @@ def _conv(op: Operator, role: Role) -> Parameters | None:
     assert weights is not None
     depthwise = role.kind == "DEPTHWISE_CONV_2D"
     channels = weights.shape[3] if depthwise else weights.shape[0]
-    factors = _factors(op, role, channels)
+    factors = factors_of(op, role, channels)
     clamp = activation_range(op, target)
     if factors is None or clamp is None:
         return None
@@ -239,7 +224,8 @@ def _sum_or_difference(op: Operator, role: Role) -> Parameters | None:
     assert first is not None and second is not None
     exact: Callable[[float], float] = (lambda x: x) if role.kind == "ADD" else f32
     a, b, written = scale_of(first), scale_of(second), scale_of(role.output)
-    left_shift, twice = 20, exact(2 * max(a, b))
+    left_shift = 15 if role.output.dtype is DType.INT16 else 20
+    twice = exact(2 * max(a, b))
     unit = exact((1 << left_shift) * written)
     if not (0 < twice < math.inf and 0 < unit < math.inf):
         return None
@@ -332,7 +318,7 @@ def _feed(op: Operator, role: Role) -> Parameters:
 
 _ARITHMETIC = frozenset({"ADD", "SUB", "MUL"})
 
-_OF_TYPE = {DType.FLOAT32: FLOAT_PARAMETERS}
+_OF_TYPE = {DType.FLOAT32: FLOAT_PARAMETERS, DType.INT16: INT16_PARAMETERS}
 
 _PARAMETERS: dict[str, Callable[[Operator, Role], Parameters | None]] = {
     "CONV_2D": _conv,

@@ -20,10 +20,12 @@ __all__ = [
     "Concatenation",
     "Conv",
     "ConvF32",
+    "ConvS16",
     "Feed",
     "Kind",
     "Layout",
     "LeakyReluF32",
+    "LeakyReluS16",
     "Mean",
     "Pad",
     "Parameters",
@@ -284,6 +286,29 @@ class ConvF32:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvS16:
+    """arenafit_conv_s16; where it is not narrow, multipliers are of 15 bits."""
+
+    window: Window
+    clamp: tuple[int, int]
+    weights: bytes = field(repr=False)
+    bias: tuple[int, ...] | None
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...]
+    narrow: bool = False
+    groups: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyReluS16:
+    """arenafit_leaky_relu_s16: of x from 0 on, and below."""
+
+    multiplier: tuple[int, int]
+    shift: tuple[int, int]
+    clamp: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class PoolF32:
     """arenafit_pool_f32."""
 
@@ -307,7 +332,7 @@ class LeakyReluF32:
 
 
 Parameters = (
-    ConvF32 | PoolF32 | RangeF32 | LeakyReluF32 | Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax | Quantize
+    ConvS16 | LeakyReluS16 | ConvF32 | PoolF32 | RangeF32 | LeakyReluF32 | Conv | Pool | Mean | Arithmetic | Concatenation | Pad | Table | Resize | Softmax | Quantize
     | Rescale | Feed
 )  # fmt: skip
 

@@ -78,7 +78,7 @@ _ALL_TYPES = frozenset(
 _CALCULATING: dict[DType, frozenset[str]] = {
     DType.INT8: _ALL_TYPES | {"HARD_SWISH", "LOGISTIC", "TANH", "SOFTMAX"},
     DType.UINT8: frozenset(),
-    DType.INT16: frozenset(),
+    DType.INT16: _ALL_TYPES,
     DType.FLOAT32: _ALL_TYPES,
 }
 """By type: operators that read it and write it, and there is a kernel."""
@@ -111,6 +111,7 @@ def _is_quantized(tensor: Tensor) -> bool:
 
 _BIASES = {
     DType.INT8: (DType.INT8, {DType.INT32}),
+    DType.INT16: (DType.INT8, {DType.INT32, DType.INT64}),
     DType.FLOAT32: (DType.FLOAT32, {DType.FLOAT32}),
 }
 """By the type of activations: the type of weights, and those of biases."""
@@ -131,6 +132,8 @@ def _weights_of(op: Operator, rank: int) -> Tensor | None:
         return None
     if bias is not None:
         channels = target.shape[-1:] or (1,)
+        if op.name == "DEPTHWISE_CONV_2D":
+            of_bias = of_bias - {DType.INT32} if DType.INT64 in of_bias else of_bias
         if bias.dtype not in of_bias or bias.elements != channels[0] or not _is_data(bias):
             return None
     return weights
@@ -234,7 +237,8 @@ def _mean(op: Operator) -> Role | None:
     if axes is None or sorted(axis % 4 for axis in axes) != [1, 2]:
         return None
     channels = source.shape[3]
-    if target.elements != channels or source.shape[1] * source.shape[2] > 1 << 20:
+    most = 1 << 15 if target.dtype is DType.INT16 else 1 << 20  # pixels, for sums of 32 bits
+    if target.elements != channels or source.shape[1] * source.shape[2] > most:
         return None
     kind = "GLOBAL_AVERAGE_POOL" if target.dtype is DType.FLOAT32 else "MEAN"
     return Role(kind, (source,), (flat(source),), (None,), target, (1, 1, channels), reduces=True)
@@ -299,6 +303,9 @@ _KINDS = {
     ("RELU", DType.FLOAT32): "CLAMP",
     ("RELU6", DType.FLOAT32): "CLAMP",
     ("LEAKY_RELU", DType.FLOAT32): "LEAKY_RELU",
+    ("RELU", DType.INT16): "LEAKY_RELU",
+    ("RELU6", DType.INT16): "LEAKY_RELU",
+    ("LEAKY_RELU", DType.INT16): "LEAKY_RELU",
 }
 """What functions are that are no tables, as those of bytes are."""
 

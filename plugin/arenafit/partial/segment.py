@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from arenafit.graph.model import Operator, Tensor
+from arenafit.graph.model import DType, Operator, Tensor
 from arenafit.memory.problem import Bytes, align
 from arenafit.partial.program import TensorType
 from arenafit.partial.roles import TYPES, Role, Shape, flat
@@ -252,7 +252,9 @@ def _row_operator(
     sums, steps = 0, target[0]
     if role.reduces:
         steps = sources[0][0]
-        sums = 4 * target[2] if role.kind != "FULLY_CONNECTED" or steps > 1 else 0
+        layer = role.kind == "FULLY_CONNECTED"
+        size = 8 if layer and role.output.dtype is DType.INT16 else 4  # int64 sums
+        sums = size * target[2] if not layer or steps > 1 else 0
     demands = tuple(
         Demand(index[tensor], window if window is not None else Window(source[0]))
         for tensor, window, source in zip(role.inputs, role.windows, sources, strict=True)

@@ -138,8 +138,8 @@ typedef struct {
 } arenafit_tensor;
 
 /* Kinds of operators, with the parameters and the operands that each has. Tensors are S8 where
- * nothing else is said, or F32 where there are parameters for it, see the end; "any" is one and the
- * same type but S32. X is an operand, Y the output. */
+ * nothing else is said, or F32 or S16 where there are parameters for them, see the end; "any" is
+ * one and the same type but S32. X is an operand, Y the output. */
 typedef enum {
   ARENAFIT_CONV_2D = 1,             /* arenafit_conv; X, or X and sums */
   ARENAFIT_DEPTHWISE_CONV_2D = 2,   /* arenafit_conv; X; Y has a multiple of X's channels */
@@ -162,7 +162,7 @@ typedef enum {
   ARENAFIT_DEQUANTIZE = 18,              /* arenafit_quantize; X of S8, U8 or S16; Y of F32 */
   ARENAFIT_REQUANTIZE = 19,              /* arenafit_rescale; X and Y of S8 or S16, one of S16 */
   ARENAFIT_FEED = 20, /* arenafit_feed; no operand: the caller of the run makes Y's rows; any */
-  ARENAFIT_LEAKY_RELU = 21, /* X; F32, for bytes it is a TABLE */
+  ARENAFIT_LEAKY_RELU = 21, /* X; F32 or S16, for bytes it is a TABLE */
   ARENAFIT_CLAMP = 22       /* X; F32: RELU and RELU6 */
 } arenafit_kind;
 
@@ -173,7 +173,8 @@ typedef struct {
   uint16_t output;      /* tensor that it makes: that tensor's producer is this operator */
   uint16_t reserved;    /* 0 */
   uint32_t parameters;  /* offset in the program, a multiple of 4 */
-  uint32_t accumulator; /* offset in the workspace of int32_t[Y's channels], a multiple of 4: sums
+  uint32_t accumulator; /* offset in the workspace of int32_t[Y's channels], a multiple of 4, or
+                           int64_t, of 8, for FULLY_CONNECTED of S16: sums
                            or maxima, for the reducing operators; but 0 for FULLY_CONNECTED where X
                            has one row, and for all others */
 } arenafit_operator;
@@ -354,6 +355,36 @@ typedef struct {
 typedef struct {
   float alpha;
 } arenafit_leaky_relu_f32;
+
+/* ---- parameters of operators whose tensors are S16 --------------------------------------------
+ *
+ * Those of S8, with clamps of int16_t and zero points of 0; but for these. */
+
+/* CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, as TFLM has them by the type of the bias: of int64_t
+ * with sums of 64 bits and
+ *
+ *   y = clamp((sum * multiplier + 2^(14 - shift)) >> (15 - shift))
+ *
+ * which rounds once, with multipliers of 15 bits and shifts up to 7; of int32_t with sums of 32
+ * bits and `requantize`. */
+typedef struct {
+  arenafit_window window;
+  int32_t clamp_min, clamp_max;
+  uint32_t weights;     /* int8_t[...], in the order of arenafit_conv; offsets in the program */
+  uint32_t bias;        /* int64_t[n], or int32_t[n] if narrow; a multiple of 4; 0 for none */
+  uint32_t multipliers; /* int32_t[n] */
+  uint32_t shifts;      /* int8_t[n] */
+  uint16_t groups;      /* 1 but for grouped CONV_2D */
+  uint8_t narrow;       /* whether sums are of 32 bits */
+  uint8_t reserved;     /* 0 */
+} arenafit_conv_s16;
+
+/* RELU, RELU6 and LEAKY_RELU: y = clamp(requantize(x, multiplier[x < 0], shift[x < 0])). */
+typedef struct {
+  int32_t multiplier[2];
+  int32_t shift[2];
+  int32_t clamp_min, clamp_max;
+} arenafit_leaky_relu_s16;
 
 #ifdef __cplusplus
 }

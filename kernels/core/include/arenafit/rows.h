@@ -81,14 +81,6 @@ void arenafit_pad_row(const arenafit_pad* params, const arenafit_tensor* input, 
 /* `out` may be `row`. */
 void arenafit_table_row_s8(const int8_t* table, const int8_t* row, int32_t count, int8_t* out);
 
-/* Between integers; `out` of the last may be `row`. From int8_t to int8_t is a table. */
-void arenafit_requantize_row_s8_s16(const arenafit_rescale* params, const int8_t* row,
-                                    int32_t count, int16_t* out);
-void arenafit_requantize_row_s16_s8(const arenafit_rescale* params, const int16_t* row,
-                                    int32_t count, int8_t* out);
-void arenafit_requantize_row_s16(const arenafit_rescale* params, const int16_t* row, int32_t count,
-                                 int16_t* out);
-
 /* `out` may be `row`. */
 void arenafit_softmax_row_s8(const arenafit_softmax* params, const arenafit_tensor* tensor,
                              const int8_t* row, int8_t* out);
