@@ -114,6 +114,38 @@ def test_counts_are_the_same_on_every_run(run: Run, library: Library, cpu: Cpu, 
     assert run_in_qemu(elf, cpu).outcomes == first.outcomes
 
 
+# Of instructions that portable C takes, at most: by kernel, and CPU.
+LIMITS = {
+    "cortex-m4": {
+        "convolutions": 0.8,
+        "depthwise": 0.9,
+        "fully_connected": 0.65,
+        "arithmetic": 0.75,
+    },
+    "cortex-m55": {
+        "convolutions": 0.55,
+        "depthwise": 0.85,
+        "fully_connected": 0.55,
+        "arithmetic": 0.75,
+    },
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_kernels_use_what_the_cpu_has(run: Run, name: str, tmp_path: Path):
+    cpu, program = CPUS[name], PROGRAMS["kernels"]
+    fast = run(program, cpu)
+    write_vectors(program, tmp_path)
+    portable = build_library(cpu, tmp_path, defines=["ARENAFIT_PORTABLE"])
+    slow = run_in_qemu(build(program, cpu, portable, tmp_path, tmp_path), cpu)
+    assert slow.succeeded
+    for kernel, most in LIMITS[name].items():
+        (test,) = (test for test in program.tests if test.startswith(kernel))
+        counts = [report.outcome(test).instructions for report in (fast, slow)]
+        assert None not in counts
+        assert counts[0] < most * counts[1], kernel
+
+
 # --- negative controls ----------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from arenafit.graph import DType, Model, Tensor, save
 from arenafit.partial.encoding import encode
+from arenafit.partial.layout import lay_out
 from arenafit.partial.lower import lower
 from arenafit.partial.program import Place, Program
 from arenafit.partial.roles import role
@@ -268,11 +269,13 @@ def same_as_tflm(model: Model, runs: int = 3, seed: int = 0, varied: bool = Fals
 
 
 def makes(segment: Segment, runs: Iterable[Mapping[Tensor, bytes]]) -> bool:
-    """True where the program of `segment` makes, in each run, its outputs out of its inputs."""
-    program = lower(segment)
-    assert rehearse(program) == "OK", rehearse(program)
-    data = encode(program)
+    """True where the program of `segment` makes, in each run, its outputs out of its inputs, with
+    its weights in any layout."""
+    plain = lower(segment)
+    assert rehearse(plain) == "OK", rehearse(plain)
+    programs = [encode(plain), *(encode(lay_out(plain, cpu)) for cpu in (None, "cortex-m55"))]
     return all(
         run_bytes(data, [held[t] for t in segment.inputs]) == [held[t] for t in segment.outputs]
         for held in runs
+        for data in programs
     )

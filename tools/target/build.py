@@ -16,7 +16,12 @@ HARNESS = ROOT / "tests" / "target"
 
 
 def build_library(
-    cpu: Cpu, folder: Path, sources: Sequence[Path] | None = None, *, optimise: str = "-O2"
+    cpu: Cpu,
+    folder: Path,
+    sources: Sequence[Path] | None = None,
+    *,
+    defines: Iterable[str] = (),
+    optimise: str = "-O2",
 ) -> Path:
     """Compiles the kernels (or other sources) with start-up code and harness; the library.
 
@@ -25,7 +30,13 @@ def build_library(
     """
     further = [HARNESS / "harness.c"]
     return build_kernels(
-        cpu, folder, sources, further=further, include=[HARNESS], optimise=optimise
+        cpu,
+        folder,
+        sources,
+        further=further,
+        include=[HARNESS],
+        defines=defines,
+        optimise=optimise,
     )
 
 

@@ -1,13 +1,13 @@
 /* What CPUs have beyond C: ARENAFIT_MVE is defined where there are vectors of integers (Helium),
- * ARENAFIT_DSP where there are pairs of 16-bit numbers in a register. Besides, the instructions of
- * the latter that compilers' arm_acle.h lacks. */
+ * ARENAFIT_DSP where there are pairs of 16-bit numbers in a register. None with
+ * ARENAFIT_PORTABLE. Besides, the instructions of the latter that compilers' arm_acle.h lacks. */
 #ifndef ARENAFIT_ROW_SIMD_H_
 #define ARENAFIT_ROW_SIMD_H_
 
 #include <stdint.h>
 #include <string.h>
 
-#if defined __ARM_FEATURE_MVE && __ARM_FEATURE_MVE & 1
+#if !defined ARENAFIT_PORTABLE && defined __ARM_FEATURE_MVE && __ARM_FEATURE_MVE & 1
 #define ARENAFIT_MVE
 #include <arm_mve.h>
 enum { kHasVectors = 1 };
@@ -25,7 +25,7 @@ static inline int32x4_t arenafit_requantize_four(int32x4_t x, int32x4_t multipli
 enum { kHasVectors = 0 };
 #endif
 
-#if defined __ARM_FEATURE_SIMD32 && defined __ARM_FEATURE_DSP && defined __thumb2__
+#if !defined ARENAFIT_PORTABLE && defined __ARM_FEATURE_SIMD32 && defined __ARM_FEATURE_DSP && defined __thumb2__
 #define ARENAFIT_DSP
 #include <arm_acle.h>
 
