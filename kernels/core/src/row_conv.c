@@ -112,24 +112,28 @@ static void put(const work* it, const arenafit_scales* scales, int32_t channel, 
 /* Any pixel, and any kind of result. */
 static __attribute__((noinline)) void make_pixel(const work* it, const arenafit_scales* scales,
                                                  int32_t channel, int32_t pixel) {
-  const arenafit_window* window = &it->params->window;
-  const arenafit_range_of taps = arenafit_taps_inside(window, pixel, it->input_width);
+  const arenafit_range_of taps =
+      arenafit_taps_inside(&it->params->window, pixel, it->input_width);
   const int interior = is_interior(it, pixel), whole = interior && is_whole(it);
   const int32_t offset = whole ? 0 : it->params->input_offset;
-  const int32_t step = it->runs == 1 ? taps.end - taps.first : 1;
+  const int32_t start = start_of(it, pixel) + taps.first * it->jump;
+  const int32_t first = taps.first * it->depth, end = taps.end * it->depth;
+  const int32_t length = it->length, row_bytes = row_of_filter(it) * kBlock;
+  const int8_t* const* const end_of_rows = it->rows + it->inside.end;
+  const int8_t* weights = block_of(it, channel) + it->inside.first * row_bytes;
   arenafit_block_sums sums =
       arenafit_sums_from((whole ? it->data->folded : it->data->bias) + channel);
-  for (int32_t i = it->inside.first; i < it->inside.end; ++i) {
-    const int8_t* row = block_of(it, channel) + i * row_of_filter(it) * kBlock;
-    for (int32_t j = taps.first; j < taps.end; j += step) {
-      const int8_t* x = it->rows[i] + (start_of(it, pixel) + j * it->jump);
-      if (interior || it->depth % 4 == 0 || it->runs > 1) {
-        arenafit_dot_block(x, row + j * it->depth * kBlock, step * it->depth, offset, &sums);
-      } else {
-        arenafit_dot_block_part(x, row, it->length, j * it->depth, taps.end * it->depth, offset,
-                                &sums);
+  for (const int8_t* const* row = it->rows + it->inside.first; row != end_of_rows; ++row) {
+    const int8_t* x = *row + start;
+    if (it->runs == 1 && !interior && it->depth % 4 != 0) {
+      arenafit_dot_block_part(x, weights, length, first, end, offset, &sums);
+    } else {
+      const int32_t count = it->runs == 1 ? end - first : length;
+      for (int32_t k = first; k < end; k += count, x += it->jump) {
+        arenafit_dot_block(x, weights + k * kBlock, count, offset, &sums);
       }
     }
+    weights += row_bytes;
   }
   put(it, scales, channel, pixel, sums);
 }

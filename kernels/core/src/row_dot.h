@@ -77,18 +77,22 @@ static inline void arenafit_multiply_pair(int32_t value, const int8_t* pair, uin
   sums[1] += (uint32_t)(value * b);
 }
 
+/* Where the weights of input `k` of a run of `length` are, of channels a and b; those of c and d are
+ * 8 bytes further in a group of four inputs, else 2. */
+static inline const int8_t* arenafit_pair_at(const int8_t* run, int32_t length, int32_t k) {
+  return run + 4 * k - (k < (length & ~3) ? 3 * (k & 2) : 0);
+}
+
 /* Inputs [first, end) of a run of `length`, whose weights are at `run`. */
 static inline void arenafit_dot_block_part(const int8_t* x, const int8_t* run, int32_t length,
                                            int32_t first, int32_t end, int32_t offset,
                                            arenafit_block_sums* sums) {
-  const int32_t quads = length & ~3;
   arenafit_block_sums total = *sums;
-  for (int32_t i = first; i < end; ++i) {
-    const int in_quad = i < quads;
-    const int8_t* pair = in_quad ? run + 4 * (i & ~3) + 4 * (i & 1) + (i & 2) : run + 4 * i;
+  for (int32_t k = first; k < end; ++k) {
+    const int8_t* weights = arenafit_pair_at(run, length, k);
     const int32_t value = *x++ + offset;
-    arenafit_multiply_pair(value, pair, total.of);
-    arenafit_multiply_pair(value, pair + (in_quad ? 8 : 2), total.of + 2);
+    arenafit_multiply_pair(value, weights, total.of);
+    arenafit_multiply_pair(value, weights + (k < (length & ~3) ? 8 : 2), total.of + 2);
   }
   *sums = total;
 }
@@ -98,6 +102,17 @@ static inline void arenafit_dot_block_part(const int8_t* x, const int8_t* run, i
 typedef struct {
   uint32_t ab, a, cd, c;
 } arenafit_pair_sums;
+
+static inline arenafit_pair_sums arenafit_begin_pairs(const arenafit_block_sums* sums) {
+  return (arenafit_pair_sums){sums->of[0], sums->of[0], sums->of[2], sums->of[2]};
+}
+
+static inline void arenafit_end_pairs(arenafit_pair_sums pairs, arenafit_block_sums* sums) {
+  sums->of[0] = pairs.a;
+  sums->of[1] += (uint32_t)((int32_t)(pairs.ab - pairs.a) >> 8);
+  sums->of[2] = pairs.c;
+  sums->of[3] += (uint32_t)((int32_t)(pairs.cd - pairs.c) >> 8);
+}
 
 /* Four inputs. */
 static inline void arenafit_multiply_quad(const int8_t* x, const int8_t** weights,
@@ -120,7 +135,7 @@ static inline void arenafit_multiply_quad(const int8_t* x, const int8_t** weight
 static inline const int8_t* arenafit_dot_exact(const int8_t* x, const int8_t* weights,
                                                int32_t count, arenafit_offsets offsets,
                                                arenafit_block_sums* sums) {
-  arenafit_pair_sums pairs = {sums->of[0], sums->of[0], sums->of[2], sums->of[2]};
+  arenafit_pair_sums pairs = arenafit_begin_pairs(sums);
   const int8_t* end = x + (count & ~7);
   for (; x != end; x += 8) {
     arenafit_multiply_quad(x, &weights, offsets, &pairs);
@@ -138,10 +153,7 @@ static inline const int8_t* arenafit_dot_exact(const int8_t* x, const int8_t* we
     pairs.cd = (uint32_t)__smlabt(value, both, (int32_t)pairs.cd);
     pairs.c = (uint32_t)__smlabt(value, low, (int32_t)pairs.c);
   }
-  sums->of[0] = pairs.a;
-  sums->of[1] += (uint32_t)((int32_t)(pairs.ab - pairs.a) >> 8);
-  sums->of[2] = pairs.c;
-  sums->of[3] += (uint32_t)((int32_t)(pairs.cd - pairs.c) >> 8);
+  arenafit_end_pairs(pairs, sums);
   return weights;
 }
 
