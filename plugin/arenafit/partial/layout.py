@@ -52,7 +52,7 @@ def _laid_out(op: ProgramOperator, program: Program, vectors: bool) -> ProgramOp
     source = program.tensors[op.operands[0]]
     if source.type is not TensorType.S8:
         return op
-    if kind is Kind.DEPTHWISE_CONV_2D and source.channels == 1:
+    if kind is Kind.DEPTHWISE_CONV_2D and source.channels == 1 and len(conv.folded) >= _BLOCK:
         # Of one channel it is a plain convolution, which has its taps in one run.
         taps = _array(conv.weights).reshape(-1, len(conv.folded))
         kind, conv = Kind.CONV_2D, replace(conv, weights=taps.transpose().tobytes())
