@@ -94,8 +94,9 @@ static inline void add_taps(const int8_t* const* taps, int32_t at, const int8_t*
 #elif defined ARENAFIT_DSP
   const int16x2_t offsets = arenafit_pair(offset);
   uint32_t s0 = sums->of[0], s1 = sums->of[1], s2 = sums->of[2], s3 = sums->of[3];
-  for (const int8_t* const* const end = taps + (count & ~1); taps != end; taps += 2) {
-    const int8x4_t x = arenafit_load(taps[0] + at), y = arenafit_load(taps[1] + at);
+  for (const int8_t* const* const end = taps + (count & ~1); taps != end;) {
+    const arenafit_pointers two = arenafit_next_pointers(&taps);
+    const int8x4_t x = arenafit_load(two.first + at), y = arenafit_load(two.second + at);
     const arenafit_words both = arenafit_next_two(&weights);
     const int8x4_t low = arenafit_low_halves(x, y);
     const int8x4_t low_weights = arenafit_low_halves(both.first, both.second);

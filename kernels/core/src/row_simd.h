@@ -56,6 +56,19 @@ static inline arenafit_words arenafit_next_two(const int8_t** bytes) {
   return words;
 }
 
+/* Two pointers, likewise. */
+typedef struct {
+  const int8_t *first, *second;
+} arenafit_pointers;
+
+static inline arenafit_pointers arenafit_next_pointers(const int8_t* const** list) {
+  arenafit_pointers two;
+  __asm__("ldrd %0, %1, [%2], #8"
+          : "=&r"(two.first), "=&r"(two.second), "+r"(*list)
+          : "m"(*(const int8_t* const(*)[2]) * list));
+  return two;
+}
+
 static inline int16x2_t arenafit_pair(int32_t value) {
   return (int16x2_t)(((uint32_t)value & 0xFFFF) | (uint32_t)value << 16);
 }

@@ -160,7 +160,7 @@ _HEADER = """\
 /* {name}, made by arenafit: a whole network, without an interpreter.
  *
  * Compile {c}.c with kernels/core/src/segment*.c and row_*.c, and -I kernels/core/include.
-{smaller} * It uses no heap and no globals, needs a few hundred bytes of stack, and holds {programs} bytes of
+{smaller} * It uses no heap and no globals, needs about 1 KB of stack, and holds {programs} bytes of
  * constants.
  *
  *   static _Alignas(ARENAFIT_PROGRAM_ALIGNMENT) uint8_t arena[{upper}_ARENA_BYTES];
