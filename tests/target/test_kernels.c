@@ -30,7 +30,9 @@ static void run_case(const int32_t* row, uint32_t number) {
   memset(made, 0x5A, count + kGuard);
   const void* const inputs[] = {first, second};
   void* const outputs[] = {made};
-  MEASURE { arenafit_segment_run(program, inputs, outputs, workspace); }
+  arenafit_segment_status status = ARENAFIT_SEGMENT_ABORTED;
+  MEASURE { status = arenafit_segment_run(program, inputs, outputs, workspace, NULL); }
+  EXPECT_EQ(ARENAFIT_SEGMENT_OK, status);
   EXPECT_BYTES(blob + row[kMade], made, count);
   for (size_t i = count; i < count + kGuard; i++) {
     EXPECT_EQ(0x5A, made[i]);
