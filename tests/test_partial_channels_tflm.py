@@ -52,14 +52,17 @@ def in_segments(model: Model, splits: Splits, **more: int) -> tuple[Model, Parti
     return made, partial_model(made, *rules, splits=splits, **more)
 
 
-def computes_the_same(model: Model, splits: Splits, session: Session, inputs: int) -> None:
+def computes_the_same(
+    model: Model, splits: Splits, session: Session, inputs: int, gaps: float
+) -> None:
+    """`gaps`: how far the planner may miss the predicted head in the time that it gets."""
     made, done = in_segments(model, splits)
     if done is None:
         return
     place(made)
     data = save(made)
     assert session.measure(data, startup=False).head == predict_head(made, "reference")
-    assert session.measure(data, startup=False).head <= done.head * 1.1
+    assert session.measure(data, startup=False).head <= done.head * gaps
     verified = session.verify(save(model), data, inputs=inputs, intermediates=False)
     assert verified.bit_exact and verified.distinct_outputs > 1
 
@@ -70,7 +73,7 @@ def computes_the_same(model: Model, splits: Splits, session: Session, inputs: in
 def test_a_model_split_by_channels_computes_the_same_bytes_in_the_predicted_head(
     make, splits: Splits, session: Session
 ):
-    computes_the_same(make(), splits, session, 3)
+    computes_the_same(make(), splits, session, 3, 1.0)
 
 
 @needs_tflm
@@ -79,7 +82,7 @@ def test_a_model_split_by_channels_computes_the_same_bytes_in_the_predicted_head
 def test_a_real_model_split_by_channels_alone_computes_the_same_bytes(
     model: Path, session: Session
 ):
-    computes_the_same(load(model.read_bytes()), CHANNELS, session, 3)
+    computes_the_same(load(model.read_bytes()), CHANNELS, session, 8, 1.25)
 
 
 def layer_wise(model: Model) -> int:
