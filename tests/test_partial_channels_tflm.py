@@ -14,7 +14,7 @@ from arenafit.partial import Partial, Splits, partial_model
 from arenafit.passes import copy_model
 from arenafit.report.figures import Report
 from arenafit.runtime import Session, available
-from support.builder import GraphBuilder
+from support.deep import deep
 from support.mobilenet import mobilenet_v2
 from support.native import compiler
 from support.partial import cleaned, place
@@ -34,16 +34,6 @@ def session() -> Iterator[Session]:
 
 def small_mobilenet() -> Model:
     return mobilenet_v2(48, 0.35, stages=4, classes=10)
-
-
-def deep() -> Model:
-    """Small maps of many channels, and a large vector between two layers."""
-    g = GraphBuilder(seed=5)
-    x = g.conv(g.input((1, 4, 4, 16)), 192, kernel=1, activation="RELU6")
-    x = g.conv(g.depthwise(x, kernel=3, activation="RELU6"), 16, kernel=1)
-    x = g.fully_connected(g.reshape(x, (1, 256)), 1024, activation="RELU")
-    g.output(g.fully_connected(x, 12))
-    return g.model()
 
 
 def in_segments(model: Model, splits: Splits, **more: int) -> tuple[Model, Partial | None]:

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from arenafit.export import Network, make_network
-from arenafit.graph import load
+from arenafit.graph import Model, load, save
+from arenafit.partial.encoding import decode
+from arenafit.partial.program import TensorType
 from arenafit.runtime import Session
+from support.deep import deep
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 NAMES = ("lenet5_28", "ds_cnn_kws", "resnet8_cifar")
@@ -22,22 +25,36 @@ def vectors() -> dict[str, Any]:
         for name in NAMES:
             data = (MODELS / f"{name}.tflite").read_bytes()
             model = load(data)
-            network = make_network(model)
-            ((source,), (target,)) = network.inputs, network.outputs
-            image = rng.integers(-128, 128, source.shape).astype(np.int8)
-            ((expected,),) = session.run(data, [[image]])
-            assert len(set(expected.ravel().tolist())) > 2, "an answer that says little"
-            found |= _calls(name, network)
-            found[f"{name}_input_at"] = source.offset
-            found[f"{name}_output_at"] = target.offset
-            found[f"{name}_input"] = image
-            found[f"{name}_expected"] = np.asarray(expected)
+            found |= _network(name, model, data, session, rng)
             fed = make_network(model, feed_rows=True)
             ((rows,), (target,)) = fed.fed, fed.outputs
             found |= _calls(f"{name}_fed", fed)
             found[f"{name}_fed_row"] = rows.row_bytes
             found[f"{name}_fed_output_at"] = target.offset
+        model = deep(256)
+        found |= _network("deep", model, save(model), session, rng)
+    programs = [decode(call.program) for call in make_network(model).calls]
+    sums = [t for program in programs for t in program.tensors if t.type is TensorType.S32]
+    assert len(sums) > 4, "hardly split by channels"
     return found
+
+
+def _network(
+    name: str, model: Model, data: bytes, session: Session, rng: np.random.Generator
+) -> dict[str, Any]:
+    """The network, an image, and TFLM's answer."""
+    network = make_network(model)
+    ((source,), (target,)) = network.inputs, network.outputs
+    image = rng.integers(-128, 128, source.shape).astype(np.int8)
+    ((expected,),) = session.run(data, [[image]])
+    assert len(set(expected.ravel().tolist())) > 2, "an answer that says little"
+    return {
+        **_calls(name, network),
+        f"{name}_input_at": source.offset,
+        f"{name}_output_at": target.offset,
+        f"{name}_input": image,
+        f"{name}_expected": np.asarray(expected),
+    }
 
 
 def _calls(name: str, network: Network) -> dict[str, Any]:

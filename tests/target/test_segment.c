@@ -112,6 +112,8 @@ TEST(ds_cnn_kws_gives_the_bytes_of_tflm) { EXPECT_OUTPUTS_OF_TFLM(ds_cnn_kws); }
 
 TEST(resnet8_cifar_gives_the_bytes_of_tflm) { EXPECT_OUTPUTS_OF_TFLM(resnet8_cifar); }
 
+TEST(a_network_split_by_channels_gives_the_bytes_of_tflm) { EXPECT_OUTPUTS_OF_TFLM(deep); }
+
 TEST(lenet5_28_gives_the_bytes_of_tflm_where_rows_are_fed) {
   EXPECT_OUTPUTS_OF_TFLM_WHERE_ROWS_ARE_FED(lenet5_28);
 }
