@@ -14,12 +14,13 @@ from arenafit.graph.model import Buffer
 from arenafit.memory.build import apply_plan
 from arenafit.memory.problem import align
 from arenafit.partial.encoding import decode, encode
+from arenafit.partial.feed import feed_inputs
 from arenafit.partial.rewrite import run
 from arenafit.passes import copy_model
 from arenafit.runtime import Session, available, registerers
 from arenafit.runtime.inputs import stimuli
 from support.native import compiler
-from support.segment import resealed, segment_of, with_ring
+from support.segment import program_of, resealed, segment_of, with_ring
 from test_segment_runs import NETWORKS, branches, model_of, padded, plain, residual
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs the tflite-micro wheel")
@@ -125,6 +126,13 @@ def damaged(name: str) -> tuple[Model, str]:
     if name == "shape":
         graph.inputs[0].shape = (1, 17, 14, 4)
         return model, "not those of the program"
+    if name == "fed":
+        fed = model_of(plain)
+        feed_inputs(fed)
+        buffer.data = encode(program_of(fed))
+        assert op.inputs[-1] is not None
+        op.inputs[-1].shape = (len(buffer.data),)
+        return model, "no source of the rows"
     if name == "no program":
         del op.inputs[-1]
         return model, "needs inputs, a constant program"
@@ -137,7 +145,7 @@ def damaged(name: str) -> tuple[Model, str]:
 @pytest.mark.parametrize(
     "name",
     [
-        "checksum", "version", "length", "ring", "claim", "goal", "shape", "no program",
+        "checksum", "version", "length", "ring", "claim", "goal", "shape", "fed", "no program",
         "activation for a program",
     ],
 )  # fmt: skip
