@@ -384,13 +384,6 @@ FAULTS = {
         "source != NULL && source->next_row",
         "SEGV|null pointer",
     ),
-    "two operators may ask for the rows of one input": Fault(
-        "segment",
-        CORE / "segment_check.c",
-        "other->input == params->input",
-        "other == params",
-        "rows are not fed in order",
-    ),
     "windows begin in the padding": Fault(
         "max_pool",
         CORE / "max_pool.c",
