@@ -30,7 +30,8 @@ def vectors() -> dict[str, Any]:
         rows = []
         for program in programs(rng):
             for cpu in (None, "cortex-m55"):
-                rows.append(_case(rng, encode(lay_out(program, cpu)), blob))
+                values = None if name != "long" else [[-128], [127]][len(rows) % 2]
+                rows.append(_case(rng, encode(lay_out(program, cpu)), blob, values))
         found[f"{name}_cases"] = np.array(rows, np.int32)
     every = np.concatenate([found[f"{name}_cases"] for name in FAMILIES])
     found["largest"] = int(every[:, 3::2].max())  # of inputs and outputs
@@ -38,9 +39,9 @@ def vectors() -> dict[str, Any]:
     return found
 
 
-def _case(rng: Rng, data: bytes, blob: bytearray) -> list[int]:
+def _case(rng: Rng, data: bytes, blob: bytearray, values: list[int] | None) -> list[int]:
     """Where in `blob` program, inputs and output are, and their bytes, as test_kernels.c has them."""
-    given = [_bytes(rng, size) for size in sizes(data, Place.INPUT)]
+    given = [_bytes(rng, size, values) for size in sizes(data, Place.INPUT)]
     (made,) = run_bytes(data, given)
     row: list[int] = []
     for part in (data, given[0], given[1] if len(given) > 1 else b"", made):
@@ -50,12 +51,12 @@ def _case(rng: Rng, data: bytes, blob: bytearray) -> list[int]:
     return row
 
 
-def _bytes(rng: Rng, size: int) -> bytes:
-    """Random; in one of four cases the extremes alone."""
-    values = rng.integers(-128, 128, size)
-    if rng.random() < 0.25:
-        values = rng.choice([-128, 127], size)
-    return values.astype(np.int8).tobytes()
+def _bytes(rng: Rng, size: int, values: list[int] | None) -> bytes:
+    """Of some values; else random, and in one of four cases the extremes alone."""
+    if values is None and rng.random() < 0.25:
+        values = [-128, 127]
+    found = rng.integers(-128, 128, size) if values is None else rng.choice(values, size)
+    return found.astype(np.int8).tobytes()
 
 
 # -- parameters ---------------------------------------------------------------------------
@@ -158,6 +159,41 @@ def _conv(rng: Rng) -> Iterator[Program]:
         yield from _one(rng, _maker(size, _channels(rng), kernel, int(rng.integers(1, 3)), 1))
 
 
+def _long(rng: Rng) -> Iterator[Program]:
+    """Many products, all of them as large as can be: sums of thousands in each of the pairs."""
+    for build in (_maker((1, 1, 1100), 4, 1, 1, 1), _maker((1, 2, 400), 4, (1, 3), 1, 1)):
+        (program, _) = _one(rng, build)
+        (op,) = program.operators
+        conv = op.parameters
+        assert isinstance(conv, Conv)
+        for weight in (-127, 127):
+            weights = np.full(len(conv.weights), weight, np.int8)
+            bias = (0,) * len(conv.folded)
+            changed = replace(
+                conv, weights=weights.tobytes(), input_offset=-127,
+                bias=conv.bias and bias, folded=_folded(conv, weights, bias, -127),
+                multipliers=(1 << 30,) * len(bias), shifts=(-19,) * len(bias),
+            )  # fmt: skip
+            yield replace(program, operators=(replace(op, parameters=changed),))
+
+
+def _edges(rng: Rng) -> Iterator[Program]:
+    """Sums beyond 2^30 with scales that make something of them, or that no model has."""
+    sums = (1 << 30, (1 << 30) + 12345, (1 << 31) - 9000, -(1 << 30) - 77)
+    for multiplier, shift in (
+        (1 << 30, -31), (1 << 30, -26), ((1 << 31) - 1, -23), (1 << 30, -21), (1 << 30, -20), (5, -1),
+        ((1 << 30) - 1, -9), ((1 << 31) - 1, 0), (0, 0), (1 << 30, -1), (3 << 29, 3),
+    ):  # fmt: skip
+        (program, _) = _one(rng, _maker((2, 3, 8), 4, 1, 1, 1))
+        (op,) = program.operators
+        conv = op.parameters
+        assert isinstance(conv, Conv)
+        changed = replace(conv, folded=sums, multipliers=(multiplier,) * 4, shifts=(shift,) * 4)
+        yield replace(program, operators=(replace(op, parameters=changed),))
+        changed = replace(changed, folded=tuple(s // 9 for s in sums), clamp=(-128, 60))
+        yield replace(program, operators=(replace(op, parameters=changed),))
+
+
 def _maker(size: Any, channels: int, kernel: Any, stride: Any, dilation: int) -> Build:
     def build(g: GraphBuilder) -> None:
         x = g.input((1, *size))
@@ -243,6 +279,8 @@ def _arithmetic(rng: Rng) -> Iterator[Program]:
 
 FAMILIES: dict[str, Callable[[Rng], Iterator[Program]]] = {
     "conv": _conv,
+    "long": _long,
+    "edges": _edges,
     "sums": _sums,
     "depthwise": _depthwise,
     "fully_connected": _fully_connected,

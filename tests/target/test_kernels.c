@@ -47,6 +47,10 @@ static void run_cases(const int32_t* cases, uint32_t count) {
 
 TEST(convolutions_give_the_bytes_of_portable_c) { run_cases(conv_cases, conv_cases_count); }
 
+TEST(long_sums_give_the_bytes_of_portable_c) { run_cases(long_cases, long_cases_count); }
+
+TEST(edges_of_scales_give_the_bytes_of_portable_c) { run_cases(edges_cases, edges_cases_count); }
+
 TEST(sums_of_slices_give_the_bytes_of_portable_c) { run_cases(sums_cases, sums_cases_count); }
 
 TEST(depthwise_convolutions_give_the_bytes_of_portable_c) {

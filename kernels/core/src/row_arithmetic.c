@@ -91,11 +91,10 @@ static int is_usual(operation what, const arenafit_arithmetic* params, strides a
   (void)a;
   (void)b;
   return arenafit_has_factor(params->multiplier, params->shift, 0) &&
-         (what == kMul || (params->left_shift <= 21 && params->input_shift[0] <= 0 &&
-                           params->input_shift[1] <= 0));
+         (what == kMul || (params->input_shift[0] <= 0 && params->input_shift[1] <= 0));
 }
 
-/* As `scale`, of numbers that are shifted once more: SMMULR's product is halved. */
+/* As `scale`, of numbers that are shifted once more, by 23 at most: SMMULR's product is halved. */
 static inline int32_t scale_usual(int32_t shifted, int32_t multiplier, int32_t factor) {
   const int32_t high = arenafit_smmulr(shifted, multiplier);
   return factor == 0 ? high : arenafit_shift_and_add(high, factor, 0);
