@@ -1,5 +1,5 @@
-// Kernels of segments on the device, whatever code they have for it: bytes of the host's portable C,
-// which are TFLM's.
+// Kernels of segments on the device, whatever code they have for it: bytes of the host's portable
+// C, which are TFLM's.
 #include <string.h>
 
 #include "arenafit/segment.h"

@@ -15,7 +15,7 @@ static strides strides_of(const arenafit_tensor* input) {
 /* What is done with two numbers. */
 typedef enum { kAdd, kSub, kMul } operation;
 
-/* ---- any numbers ------------------------------------------------------------------------------ */
+/* ---- any numbers ----------------------------------------------------------------------------- */
 
 /* One operand's share of a sum. */
 static int32_t scale(const arenafit_arithmetic* params, int32_t which, int32_t x) {
@@ -43,7 +43,7 @@ static void apply(operation what, const arenafit_arithmetic* params, const int8_
   }
 }
 
-/* ---- numbers as they are in models ------------------------------------------------------------ */
+/* ---- numbers as they are in models ----------------------------------------------------------- */
 
 #if defined ARENAFIT_MVE
 
@@ -60,9 +60,9 @@ static inline int32x4_t scale_four(const arenafit_arithmetic* params, int which,
                                   vdupq_n_s32(params->input_shift[which]));
 }
 
-static inline __attribute__((always_inline)) void apply_usual(operation what, const arenafit_arithmetic* params, const int8_t* x,
-                               strides a, const int8_t* y, strides b,
-                               const arenafit_tensor* output, int8_t* out) {
+static inline __attribute__((always_inline)) void apply_usual(
+    operation what, const arenafit_arithmetic* params, const int8_t* x, strides a, const int8_t* y,
+    strides b, const arenafit_tensor* output, int8_t* out) {
   (void)a;
   (void)b;
   const arenafit_arithmetic p = *params;
@@ -71,8 +71,8 @@ static inline __attribute__((always_inline)) void apply_usual(operation what, co
     const mve_pred16_t lanes = vctp32q((uint32_t)left);
     int32x4_t first = vldrbq_z_s32(x, lanes), second = vldrbq_z_s32(y, lanes);
     if (what == kMul) {
-      first = vmulq_s32(vaddq_n_s32(first, p.input_offset[0]),
-                        vaddq_n_s32(second, p.input_offset[1]));
+      first =
+          vmulq_s32(vaddq_n_s32(first, p.input_offset[0]), vaddq_n_s32(second, p.input_offset[1]));
     } else {
       first = scale_four(&p, 0, first);
       second = scale_four(&p, 1, second);
@@ -102,9 +102,9 @@ static inline int32_t scale_usual(int32_t shifted, int32_t multiplier, int32_t f
 
 static int32_t factor_or_0(int32_t shift) { return shift == 0 ? 0 : arenafit_factor(shift); }
 
-static inline __attribute__((always_inline)) void apply_usual(operation what, const arenafit_arithmetic* params, const int8_t* x,
-                               strides a, const int8_t* y, strides b,
-                               const arenafit_tensor* output, int8_t* out) {
+static inline __attribute__((always_inline)) void apply_usual(
+    operation what, const arenafit_arithmetic* params, const int8_t* x, strides a, const int8_t* y,
+    strides b, const arenafit_tensor* output, int8_t* out) {
   const arenafit_arithmetic p = *params;
   const int32_t left = what == kMul ? 0 : p.left_shift + 1, one = 1 << left;
   const int32_t offset0 = p.input_offset[0] * one, offset1 = p.input_offset[1] * one;
@@ -142,9 +142,11 @@ static int is_usual(operation what, const arenafit_arithmetic* params, strides a
 
 #endif
 
-static inline __attribute__((always_inline)) void run(operation what, const arenafit_arithmetic* params,
-                       const arenafit_tensor* const* inputs, const int8_t* const* rows,
-                       const arenafit_tensor* output, int8_t* out) {
+static inline __attribute__((always_inline)) void run(operation what,
+                                                      const arenafit_arithmetic* params,
+                                                      const arenafit_tensor* const* inputs,
+                                                      const int8_t* const* rows,
+                                                      const arenafit_tensor* output, int8_t* out) {
   const strides a = strides_of(inputs[0]), b = strides_of(inputs[1]);
   if (is_usual(what, params, a, b)) {
     apply_usual(what, params, rows[0], a, rows[1], b, output, out);

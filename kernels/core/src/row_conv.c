@@ -41,7 +41,7 @@ static int32_t start_of(const work* it, int32_t pixel) {
 
 static int32_t row_of_filter(const work* it) { return it->runs * it->length; }
 
-/* ---- one output channel ----------------------------------------------------------------------- */
+/* ---- one output channel ---------------------------------------------------------------------- */
 
 static uint32_t sum_of(const work* it, int32_t pixel, int32_t channel) {
   const arenafit_window* window = &it->params->window;
@@ -78,7 +78,7 @@ static void make_channel(const work* it, int32_t channel) {
   }
 }
 
-/* ---- kBlock output channels ------------------------------------------------------------------- */
+/* ---- kBlock output channels ------------------------------------------------------------------ */
 
 /* None where the result is sums. */
 static void get_scales(const work* it, int32_t channel, arenafit_scales* scales) {
@@ -112,8 +112,7 @@ static void put(const work* it, const arenafit_scales* scales, int32_t channel, 
 /* Any pixel, and any kind of result. */
 static __attribute__((noinline)) void make_pixel(const work* it, const arenafit_scales* scales,
                                                  int32_t channel, int32_t pixel) {
-  const arenafit_range_of taps =
-      arenafit_taps_inside(&it->params->window, pixel, it->input_width);
+  const arenafit_range_of taps = arenafit_taps_inside(&it->params->window, pixel, it->input_width);
   const int interior = is_interior(it, pixel), whole = interior && is_whole(it);
   const int32_t offset = whole ? 0 : it->params->input_offset;
   const int32_t start = start_of(it, pixel) + taps.first * it->jump;
@@ -168,8 +167,8 @@ static __attribute__((noinline)) void make_interior(const work* it,
 static void make_block(const work* it, int32_t channel) {
   arenafit_scales scales;
   get_scales(it, channel, &scales);
-  const int is_plain = it->sums == NULL && it->data->multipliers != NULL && it->runs == 1 &&
-                       it->length <= kExact;
+  const int is_plain =
+      it->sums == NULL && it->data->multipliers != NULL && it->runs == 1 && it->length <= kExact;
   for (int32_t pixel = 0; pixel < it->width; ++pixel) {
     if (is_plain && pixel == it->interior.first && pixel < it->interior.end) {
       make_interior(it, &scales, channel);
@@ -180,7 +179,7 @@ static void make_block(const work* it, int32_t channel) {
   }
 }
 
-/* ---- kBlock output channels, plain layout: with vectors --------------------------------------- */
+/* ---- kBlock output channels, plain layout: with vectors -------------------------------------- */
 
 /* Pixels whose windows have all columns in the image, of whole windows, as bytes. */
 static __attribute__((noinline)) void make_interior_of_vectors(const work* it,
@@ -213,8 +212,7 @@ static __attribute__((noinline)) void make_interior_of_vectors(const work* it,
 /* Any pixel, and any kind of result. */
 static void make_pixel_of_vectors(const work* it, const arenafit_scales* scales, int32_t channel,
                                   int32_t pixel) {
-  const arenafit_range_of taps =
-      arenafit_taps_inside(&it->params->window, pixel, it->input_width);
+  const arenafit_range_of taps = arenafit_taps_inside(&it->params->window, pixel, it->input_width);
   const int whole = is_interior(it, pixel) && is_whole(it);
   const int32_t step = it->runs == 1 ? taps.end - taps.first : 1, count = step * it->depth;
   arenafit_block_sums sums =
@@ -279,7 +277,8 @@ void arenafit_conv_2d_row_s8(const arenafit_conv* params, const arenafit_conv_da
       make_block(&it, channel);
     }
   }
-  for (; kHasVectors && params->groups == 1 && output->channels - channel >= kBlock; channel += kBlock) {
+  for (; kHasVectors && params->groups == 1 && output->channels - channel >= kBlock;
+       channel += kBlock) {
     make_block_of_vectors(&it, channel);
   }
   for (; channel < output->channels; ++channel) {

@@ -35,7 +35,7 @@ static int32_t start_of(const work* it, int32_t pixel) {
   return (pixel * it->params->window.stride_w - it->params->window.pad_w) * it->input_channels;
 }
 
-/* ---- one channel ------------------------------------------------------------------------------ */
+/* ---- one channel ----------------------------------------------------------------------------- */
 
 /* The weights of a channel, and how far it is to those of the next tap. */
 typedef struct {
@@ -73,17 +73,15 @@ static void make_channel(const work* it, int32_t channel) {
         sum += (uint32_t)((*x + offset) * *w);
       }
     }
-    it->out[pixel * it->channels + channel] =
-        arenafit_finish(it->params, it->data, channel, sum);
+    it->out[pixel * it->channels + channel] = arenafit_finish(it->params, it->data, channel, sum);
   }
 }
 
-/* ---- kBlock channels -------------------------------------------------------------------------- */
+/* ---- kBlock channels ------------------------------------------------------------------------- */
 
 /* `count` taps, whose inputs are at taps[] + `at`, and whose weights follow each other. */
 static inline void add_taps(const int8_t* const* taps, int32_t at, const int8_t* weights,
-                            int32_t count, int32_t offset,
-                            arenafit_block_sums* sums) {
+                            int32_t count, int32_t offset, arenafit_block_sums* sums) {
 #if defined ARENAFIT_MVE
   int32x4_t sum = vreinterpretq_s32_u32(vldrwq_u32(sums->of));
   for (; count > 0; --count, weights += kBlock) {
@@ -102,8 +100,8 @@ static inline void add_taps(const int8_t* const* taps, int32_t at, const int8_t*
     const int8x4_t low_weights = arenafit_low_halves(both.first, both.second);
     s0 = arenafit_smlad(__sxtab16(offsets, low), __sxtb16(low_weights), s0);
     s1 = arenafit_smlad(arenafit_sxtab16_odd(offsets, low), arenafit_sxtb16_odd(low_weights), s1);
-    const int8x4_t high = arenafit_high_halves(x, y), high_weights =
-                       arenafit_high_halves(both.first, both.second);
+    const int8x4_t high = arenafit_high_halves(x, y),
+                   high_weights = arenafit_high_halves(both.first, both.second);
     s2 = arenafit_smlad(__sxtab16(offsets, high), __sxtb16(high_weights), s2);
     s3 = arenafit_smlad(arenafit_sxtab16_odd(offsets, high), arenafit_sxtb16_odd(high_weights), s3);
   }

@@ -28,7 +28,7 @@ static inline arenafit_block_sums arenafit_sums_from(const int32_t* biases) {
       {(uint32_t)biases[0], (uint32_t)biases[1], (uint32_t)biases[2], (uint32_t)biases[3]}};
 }
 
-/* ---- one output channel ----------------------------------------------------------------------- */
+/* ---- one output channel ---------------------------------------------------------------------- */
 
 static inline uint32_t arenafit_dot(const int8_t* x, const int8_t* weights, int32_t count,
                                     int32_t offset, uint32_t sum) {
@@ -77,8 +77,8 @@ static inline void arenafit_multiply_pair(int32_t value, const int8_t* pair, uin
   sums[1] += (uint32_t)(value * b);
 }
 
-/* Where the weights of input `k` of a run of `length` are, of channels a and b; those of c and d are
- * 8 bytes further in a group of four inputs, else 2. */
+/* Where the weights of input `k` of a run of `length` are, of channels a and b; those of c and d
+ * are 8 bytes further in a group of four inputs, else 2. */
 static inline const int8_t* arenafit_pair_at(const int8_t* run, int32_t length, int32_t k) {
   return run + 4 * k - (k < (length & ~3) ? 3 * (k & 2) : 0);
 }
@@ -185,7 +185,7 @@ static inline void arenafit_dot_block(const int8_t* x, const int8_t* weights, in
   }
 }
 
-/* ---- kBlock output channels, plain layout ----------------------------------------------------- */
+/* ---- kBlock output channels, plain layout ---------------------------------------------------- */
 
 /* Filters are `stride` bytes apart. */
 static inline void arenafit_dot_vectors(const int8_t* x, const int8_t* weights, ptrdiff_t stride,
@@ -209,8 +209,8 @@ static inline void arenafit_dot_vectors(const int8_t* x, const int8_t* weights, 
       "  vmladava.s8 %[s3], q0, q2\n"
       "  letp lr, 1b\n"
       "2:\n"
-      : [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [x] "+r"(x),
-        [w0] "+r"(w0), [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
+      : [s0] "+Te"(s0), [s1] "+Te"(s1), [s2] "+Te"(s2), [s3] "+Te"(s3), [x] "+r"(x), [w0] "+r"(w0),
+        [w1] "+r"(w1), [w2] "+r"(w2), [w3] "+r"(w3)
       : [count] "r"(count)
       : "q0", "q1", "q2", "lr", "memory");
   *sums = (arenafit_block_sums){{s0, s1, s2, s3}};

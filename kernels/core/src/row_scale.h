@@ -36,14 +36,13 @@ void arenafit_scales_of(const arenafit_conv* params, const arenafit_conv_data* d
 void arenafit_finish_block_any(const arenafit_scales* scales, arenafit_block_sums sums,
                                int8_t* out);
 
-static inline void arenafit_finish_block(const arenafit_scales* scales, const arenafit_block_sums* sums,
-                                         int8_t* out) {
+static inline void arenafit_finish_block(const arenafit_scales* scales,
+                                         const arenafit_block_sums* sums, int8_t* out) {
 #if defined ARENAFIT_MVE
-  const int32x4_t scaled = arenafit_requantize_four(
-      vreinterpretq_s32_u32(vldrwq_u32(sums->of)), vldrwq_s32(scales->multipliers),
-      vldrbq_s32(scales->shifts));
-  const int32x4_t value =
-      vmaxq_s32(vaddq_n_s32(scaled, scales->offset), vdupq_n_s32(scales->min));
+  const int32x4_t scaled =
+      arenafit_requantize_four(vreinterpretq_s32_u32(vldrwq_u32(sums->of)),
+                               vldrwq_s32(scales->multipliers), vldrbq_s32(scales->shifts));
+  const int32x4_t value = vmaxq_s32(vaddq_n_s32(scaled, scales->offset), vdupq_n_s32(scales->min));
   vstrbq_s32(out, vminq_s32(value, vdupq_n_s32(scales->max)));
 #elif defined ARENAFIT_DSP
   if (!scales->has_factors) {

@@ -25,7 +25,8 @@ static inline int32x4_t arenafit_requantize_four(int32x4_t x, int32x4_t multipli
 enum { kHasVectors = 0 };
 #endif
 
-#if !defined ARENAFIT_PORTABLE && defined __ARM_FEATURE_SIMD32 && defined __ARM_FEATURE_DSP && defined __thumb2__
+#if !defined ARENAFIT_PORTABLE && defined __ARM_FEATURE_SIMD32 && defined __ARM_FEATURE_DSP && \
+    defined __thumb2__
 #define ARENAFIT_DSP
 #include <arm_acle.h>
 
@@ -127,10 +128,10 @@ static inline int32_t arenafit_smmlsr(int32_t a, int32_t b, int32_t sum) {
 /* ---- requantising ----------------------------------------------------------------------------
  *
  * The first of the two roundings of arenafit_requantize is SMMULR's, of the doubled number. The
- * second is SMMLSR's, with -2^(32 + shift), where a negative number is made a little smaller before,
- * as its halves go away from 0. That is exact where |x| < 2^30. Doubling saturates beyond; with a
- * multiplier >= 2^30 and a shift >= -20 the result is more than 2^9 then in any case, and so exact
- * all the same where something from -128 to 127 is added and the sum is clamped to a byte. */
+ * second is SMMLSR's, with -2^(32 + shift), where a negative number is made a little smaller
+ * before, as its halves go away from 0. That is exact where |x| < 2^30. Doubling saturates beyond;
+ * with a multiplier >= 2^30 and a shift >= -20 the result is more than 2^9 then in any case, and so
+ * exact all the same where something from -128 to 127 is added and the sum is clamped to a byte. */
 
 /* is_small: whether |x| < 2^30 for sure. */
 static inline int arenafit_has_factor(int32_t multiplier, int32_t shift, int is_small) {
