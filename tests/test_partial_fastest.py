@@ -119,7 +119,7 @@ def need(report: Report) -> Bytes:
 
 @needs_tflm
 @each_kernels
-@pytest.mark.parametrize("name", ["mobilenet_v1_025_96", "resnet8_cifar"])
+@pytest.mark.parametrize("name", ["mobilenet_v1_025_96", "lenet5_28"])
 def test_a_limit_above_the_smallest_arena_is_spent_on_speed(name: str, kernels: str):
     path = MODELS / f"{name}.tflite"
     least = smallest(path, kernels)
@@ -133,6 +133,21 @@ def test_a_limit_above_the_smallest_arena_is_spent_on_speed(name: str, kernels: 
     assert report.instructions.after < least.instructions.after
     assert report.verified.bit_exact is True
     assert "million instructions" in format_report(report)
+
+
+@needs_tflm
+def test_memory_is_not_spent_on_what_no_estimate_can_tell():
+    path = MODELS / "resnet8_cifar.tflite"
+    least = smallest(path, "cmsis_nn")
+    model = cleaned(load(path.read_bytes()))
+    limit = 2 * need(least)
+    found = fastest(costs_with("cmsis_nn", model), limit)
+    assert found is not None and least.instructions.after is not None
+    assert 0.99 * least.instructions.after < found.instructions < least.instructions.after
+    _, report = arenafit.optimize(
+        path.read_bytes(), runtime="arenafit", kernels="cmsis_nn", ram_limit=limit
+    )
+    assert need(report) == need(least)
 
 
 @needs_tflm

@@ -36,7 +36,8 @@ TFLM. Say which kernels your firmware has: --kernels reference allows far more s
 the default, which is safe on TFLM's reference kernels and on CMSIS-NN alike.
 
 With --ram-limit memory that the limit leaves is spent on speed: segments where they are faster
-than the builtin kernels that you name, builtin operators where these are.
+than the builtin kernels that you name, builtin operators where these are; but not for less than
+1 % of the instructions.
 
 examples:
   arenafit optimize model.tflite -o smaller.tflite

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "Work", "make_candidates"]
 
 _FLASH_SHARE = 20  # one in so many bytes of the file's size, that programs may add
-_TIGHTER = (0, 2, 5)  # percent, see `_limits`
+_TFLMS_OWN = 512  # bytes that TFLM keeps of any model, nearly
+_GAPS = 20  # one in so many bytes of a limit, for gaps between tensors
 
 Progress = Callable[[str], None]
 """Is told, in words for people, the stage that begins."""
@@ -142,13 +143,14 @@ def _in_segments(work: Work, rewritten: Model, steps: list[PassReport]) -> list[
 def _limits(work: Work) -> list[Bytes | None]:
     """Limits on heads and tails of operators; None: the smallest.
 
-    Tails are estimates, and not all heads can be placed without gaps: somewhat tighter limits are
-    tried, too.
+    Tails are estimates, and not all heads can be placed without gaps. So limits are tried with what
+    TFLM keeps of IN besides its operators, with less, and with some bytes for gaps; measuring
+    decides.
     """
-    limit = work.options.ram_limit
+    limit, fixed = work.options.ram_limit, work.fixed_tail
     if limit is None:
         return [None]
-    return [None, *(limit - work.fixed_tail - limit * percent // 100 for percent in _TIGHTER)]
+    return [None, limit - min(fixed, _TFLMS_OWN), limit - fixed, limit - fixed - limit // _GAPS]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ would be are dropped; IN itself is always the last of them.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from arenafit.runtime.host import Host, best_oracle
 
 __all__ = ["Progress", "optimize"]
 
+_AS_FAST = 1.01  # times the estimated instructions: no estimate tells these apart
 _MEASURED = 12  # candidates that are worth measuring: the best by their predicted heads
 
 
@@ -97,7 +99,8 @@ def _best_no_worse(
     work: Work, ranked: list[Candidate], host: Host | None
 ) -> tuple[Candidate, Arena, Arena]:
     """The candidate that takes least, heads and tail, among those that need no more than IN in
-    anything; measured where possible. With a limit, the fastest of those within it, if there are.
+    anything; measured where possible. With a limit, only those within it that are about as fast as
+    the fastest of them, if there are any.
 
     IN itself where there is none, or none that wins a byte or an operator.
     """
@@ -117,11 +120,13 @@ def _best_no_worse(
     if limit is not None:
         within = [pair for pair in [*sound, (work.stock, before)] if _arena_need(pair[1]) <= limit]
     if within:
-        chosen, after = min(within, key=lambda pair: (pair[0].instructions or 0, _need(*pair)))
+        fastest = min(_instructions(found) for found, _ in within)
+        as_fast = [pair for pair in within if _instructions(pair[0]) <= fastest * _AS_FAST]
+        chosen, after = min(as_fast, key=lambda pair: _need(*pair))
     elif sound and limit is not None:
         chosen, after = min(sound, key=lambda pair: _arena_need(pair[1]))
     elif sound:
-        chosen, after = min(sound, key=lambda pair: (_need(*pair), pair[0].instructions or 0))
+        chosen, after = min(sound, key=lambda pair: (_need(*pair), _instructions(pair[0])))
     else:
         return work.stock, before, before
     predicted = chosen.heads.get("reference")
@@ -136,9 +141,14 @@ def _worth_measuring(work: Work, ranked: list[Candidate]) -> list[Candidate]:
     fast: list[Candidate] = []
     if limit is not None:
         within = (found for found in ranked if found.heads[work.targets[0]] <= limit)
-        fast = sorted(within, key=lambda found: found.instructions or 0)[:_MEASURED]
+        fast = sorted(within, key=_instructions)[:_MEASURED]
     known = {id(found) for found in fast}
     return fast + [found for found in ranked[:_MEASURED] if id(found) not in known]
+
+
+def _instructions(found: Candidate) -> float:
+    """As estimated; where they are not known, more than of any other."""
+    return math.inf if found.instructions is None else found.instructions
 
 
 def _arena_need(after: Arena) -> Bytes:
