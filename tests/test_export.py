@@ -177,6 +177,7 @@ def test_kernels_of_types_that_a_network_has_not_can_be_left_out(tmp_path: Path)
         assert all((flag in header) == (name == "lean") for flag in leaner)
         library = compile_shared([source, *SOURCES], *C_FLAGS, *leaner)
         exported = Exported(make_network(load(data)), library, "net")
+        assert not any(hasattr(library, f"arenafit_step_{t}") for t in ("f32", "s16"))
         found[name] = exported.check()
         if name == "lean":
             expect_the_bytes_of_tflm(exported, data)
