@@ -1,7 +1,3 @@
-#include <stddef.h>
-
-#include "arenafit/segment.h"
-
 #include "segment_check.h"
 
 /* Everything here may be anything: counts are of 16 bits, and sizes are of 64, so that no product
@@ -138,10 +134,6 @@ static status check_tensors(const subject* self) {
 
 /* ---- operators ------------------------------------------------------------------------------ */
 
-static int is_byte(int32_t value) { return is_between(value, INT8_MIN, INT8_MAX); }
-
-static int is_clamp(int32_t min, int32_t max) { return min <= max && is_byte(min) && is_byte(max); }
-
 /* One axis of a window: the first must reach the image, the last begin in it. A pooling window of
  * neighbouring pixels has one in the image then, wherever it is. */
 static int is_axis(int32_t size, int32_t out, int32_t kernel, int32_t stride, int32_t dilation,
@@ -159,121 +151,9 @@ int arenafit_is_window(const call* it, const arenafit_window* window) {
                  window->pad_w);
 }
 
-/* Whether a checked window is never partly outside of the image. */
-static int is_inside(const call* it, const arenafit_window* window) {
-  const int32_t bottom =
-      (it->y->rows - 1) * window->stride_h + (window->kernel_h - 1) * window->dilation_h;
-  const int32_t right =
-      (it->y->width - 1) * window->stride_w + (window->kernel_w - 1) * window->dilation_w;
-  return window->pad_h == 0 && window->pad_w == 0 && bottom < it->x->rows && right < it->x->width;
-}
-
-/* The arrays of a convolution or fully connected layer. */
-static status check_conv_data(const call* it, uint64_t weights, int inside) {
-  const subject* program = it->program;
-  const arenafit_conv* params = it->params;
-  const uint32_t channels = it->y->channels;
-  const int in_blocks = params->layout == ARENAFIT_LAYOUT_BLOCKS;
-  if ((params->layout != ARENAFIT_LAYOUT_PLAIN && !in_blocks) ||
-      (in_blocks && params->groups != 1) || !is_between(params->input_offset, -127, 128) ||
-      !is_byte(params->output_offset) || !is_clamp(params->clamp_min, params->clamp_max) ||
-      !arenafit_is_data(program, params->weights, weights, in_blocks ? 4 : 1) ||
-      !arenafit_is_data(program, params->folded, channels * sizeof(int32_t), 4) ||
-      (params->bias == 0
-           ? !inside
-           : !arenafit_is_data(program, params->bias, channels * sizeof(int32_t), 4))) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  if (it->y->type == ARENAFIT_TENSOR_S32) {
-    return params->multipliers == 0 && params->shifts == 0 ? ARENAFIT_SEGMENT_OK
-                                                           : ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  if (!arenafit_is_data(program, params->multipliers, channels * sizeof(int32_t), 4) ||
-      !arenafit_is_data(program, params->shifts, channels, 1)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  const int32_t* multipliers = arenafit_at(program->parts.header, params->multipliers);
-  const int8_t* shifts = arenafit_at(program->parts.header, params->shifts);
-  for (uint32_t i = 0; i < channels; ++i) {
-    if (!is_scale(multipliers[i], shifts[i])) {
-      return ARENAFIT_SEGMENT_PARAMETERS;
-    }
-  }
-  return ARENAFIT_SEGMENT_OK;
-}
-
-static status check_conv_2d(const call* it) {
-  const arenafit_conv* params = it->params;
-  const uint32_t groups = params->groups;
-  if (it->op->operands == 2) {
-    const arenafit_tensor* sums = arenafit_operand(&it->program->parts, it->op, 1);
-    if (sums->type != ARENAFIT_TENSOR_S32 || !is_same(sums, it->y)) {
-      return ARENAFIT_SEGMENT_SHAPE;
-    }
-  }
-  if (groups == 0 || it->x->channels % groups != 0 || it->y->channels % groups != 0) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  if (!arenafit_is_window(it, &params->window)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  const uint64_t filter =
-      (uint64_t)params->window.kernel_h * params->window.kernel_w * (it->x->channels / groups);
-  return check_conv_data(it, filter * it->y->channels, is_inside(it, &params->window));
-}
-
-static status check_depthwise_conv_2d(const call* it) {
-  const arenafit_conv* params = it->params;
-  if (params->groups != 1 || it->y->channels % it->x->channels != 0) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  if (!arenafit_is_window(it, &params->window)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  const uint64_t filter = (uint64_t)params->window.kernel_h * params->window.kernel_w;
-  return check_conv_data(it, filter * it->y->channels, is_inside(it, &params->window));
-}
-
 int arenafit_has_accumulator(const call* it) {
   return arenafit_is_workspace(it->program, it->op->accumulator, it->y->channels * sizeof(int32_t),
                                4);
-}
-
-static status check_fully_connected(const call* it) {
-  const arenafit_conv* params = it->params;
-  if (params->groups != 1 || !is_pixel(it->y, it->y->channels)) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  if (it->x->rows > 1 && !arenafit_has_accumulator(it)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  return check_conv_data(it, elements(it->x) * it->y->channels, 1);
-}
-
-static status check_pool(const call* it) {
-  const arenafit_pool* params = it->params;
-  if (it->x->channels != it->y->channels) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  return arenafit_is_window(it, &params->window) && params->window.dilation_h == 1 &&
-                 params->window.dilation_w == 1 && is_clamp(params->clamp_min, params->clamp_max)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
-}
-
-static status check_reduction(const call* it) {
-  const arenafit_pool* pool = it->params;
-  const arenafit_mean* mean = it->params;
-  if (!is_pixel(it->y, it->x->channels)) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  /* Sums of bytes, and half of their number, must stay in range: they are divided by it. */
-  const int fits = (uint64_t)it->x->rows * it->x->width <= ARENAFIT_MAX_REDUCED;
-  const int right = it->op->kind == ARENAFIT_MEAN
-                        ? is_scale(mean->multiplier, mean->shift) && is_byte(mean->output_offset)
-                        : is_clamp(pool->clamp_min, pool->clamp_max);
-  return fits && right && arenafit_has_accumulator(it) ? ARENAFIT_SEGMENT_OK
-                                                       : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
 int arenafit_are_operands_repeated(const call* it) {
@@ -285,204 +165,6 @@ int arenafit_are_operands_repeated(const call* it) {
     }
   }
   return 1;
-}
-
-static status check_arithmetic(const call* it) {
-  const arenafit_arithmetic* params = it->params;
-  if (!arenafit_are_operands_repeated(it)) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  for (uint32_t i = 0; i < 2; ++i) {
-    if (!is_between(params->input_offset[i], -127, 128) ||
-        !is_scale(params->input_multiplier[i], params->input_shift[i])) {
-      return ARENAFIT_SEGMENT_PARAMETERS;
-    }
-  }
-  return is_between(params->left_shift, 0, 22) && is_scale(params->multiplier, params->shift) &&
-                 is_byte(params->output_offset) && is_clamp(params->clamp_min, params->clamp_max)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
-}
-
-static status check_concatenation(const call* it) {
-  const arenafit_concatenation* params = it->params;
-  if (params->axis > 2) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  uint32_t sum = 0;
-  for (uint32_t i = 0; i < it->op->operands; ++i) {
-    const arenafit_tensor* x = arenafit_operand(&it->program->parts, it->op, i);
-    const uint32_t extents[] = {x->rows, x->width, x->channels};
-    const uint32_t wanted[] = {it->y->rows, it->y->width, it->y->channels};
-    for (uint32_t axis = 0; axis < 3; ++axis) {
-      if (axis != params->axis && extents[axis] != wanted[axis]) {
-        return ARENAFIT_SEGMENT_SHAPE;
-      }
-    }
-    sum += extents[params->axis];
-  }
-  const uint32_t whole[] = {it->y->rows, it->y->width, it->y->channels};
-  return sum == whole[params->axis] ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_SHAPE;
-}
-
-static status check_pad(const call* it) {
-  const arenafit_pad* params = it->params;
-  if (params->rows + it->x->rows > it->y->rows || params->columns + it->x->width > it->y->width ||
-      params->channels + it->x->channels > it->y->channels) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  const int of_bytes = arenafit_type_size(it->x->type) == 1;
-  return params->value == 0 || (of_bytes && is_byte(params->value)) ? ARENAFIT_SEGMENT_OK
-                                                                    : ARENAFIT_SEGMENT_PARAMETERS;
-}
-
-static status check_table(const call* it) {
-  return is_same(it->x, it->y) ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_SHAPE;
-}
-
-/* Indices below `limit`. */
-static int are_indices(const subject* self, uint32_t offset, uint32_t count, uint32_t limit) {
-  if (!arenafit_is_data(self, offset, count * sizeof(uint16_t), 2)) {
-    return 0;
-  }
-  const uint16_t* indices = arenafit_at(self->parts.header, offset);
-  for (uint32_t i = 0; i < count; ++i) {
-    if (indices[i] >= limit) {
-      return 0;
-    }
-  }
-  return 1;
-}
-
-static status check_resize(const call* it) {
-  const arenafit_resize* params = it->params;
-  if (it->x->channels != it->y->channels) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  return are_indices(it->program, params->rows, it->y->rows, it->x->rows) &&
-                 are_indices(it->program, params->columns, it->y->width, it->x->width)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
-}
-
-static status check_softmax(const call* it) {
-  const arenafit_softmax* params = it->params;
-  if (!is_same(it->x, it->y) || it->y->channels >= 1 << 12) { /* or else their sum overflows */
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  return is_scale(params->multiplier, params->left_shift) && params->left_shift >= 0
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
-}
-
-/* Zero points of a type. */
-static int is_zero_point(int32_t value, uint32_t type) {
-  switch (type) {
-    case ARENAFIT_TENSOR_S8:
-      return is_byte(value);
-    case ARENAFIT_TENSOR_U8:
-      return is_between(value, 0, UINT8_MAX);
-    default:
-      return is_between(value, INT16_MIN, INT16_MAX);
-  }
-}
-
-static status check_quantize(const call* it) {
-  const arenafit_quantize* params = it->params;
-  const uint32_t type = it->op->kind == ARENAFIT_QUANTIZE ? it->y->type : it->x->type;
-  if (!is_same(it->x, it->y)) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  return params->scale > 0 && params->scale <= ARENAFIT_LARGEST_F32 &&
-                 is_zero_point(params->zero_point, type)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
-}
-
-static status check_requantize(const call* it) {
-  const arenafit_rescale* params = it->params;
-  if (!is_same(it->x, it->y)) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  return is_between(params->input_offset, INT16_MIN, INT16_MAX + 1) &&
-                 is_scale(params->multiplier, params->shift) &&
-                 is_zero_point(params->output_offset, it->y->type)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
-}
-
-/* Its number may be any that no operator before it has: rows of an input come once. */
-static status check_feed(const call* it) {
-  const arenafit_parts* parts = &it->program->parts;
-  const arenafit_feed* params = it->params;
-  for (const arenafit_operator* op = parts->operators; op != it->op; ++op) {
-    if (op->kind == ARENAFIT_FEED) {
-      const arenafit_feed* other = arenafit_at(parts->header, op->parameters);
-      if (other->input == params->input) {
-        return ARENAFIT_SEGMENT_PARAMETERS;
-      }
-    }
-  }
-  return ARENAFIT_SEGMENT_OK;
-}
-
-/* Of bytes, and what converts and moves. */
-static const kind* kind_of(uint32_t id) {
-  static const kind kConv = {1, 2, sizeof(arenafit_conv), check_conv_2d};
-  static const kind kDepthwise = {1, 1, sizeof(arenafit_conv), check_depthwise_conv_2d};
-  static const kind kFullyConnected = {1, 1, sizeof(arenafit_conv), check_fully_connected};
-  static const kind kPool = {1, 1, sizeof(arenafit_pool), check_pool};
-  static const kind kGlobalPool = {1, 1, sizeof(arenafit_pool), check_reduction};
-  static const kind kMean = {1, 1, sizeof(arenafit_mean), check_reduction};
-  static const kind kArithmetic = {2, 2, sizeof(arenafit_arithmetic), check_arithmetic};
-  static const kind kConcatenation = {1, ARENAFIT_MAX_OPERANDS, sizeof(arenafit_concatenation),
-                                      check_concatenation};
-  static const kind kPad = {1, 1, sizeof(arenafit_pad), check_pad};
-  static const kind kTable = {1, 1, 256, check_table};
-  static const kind kResize = {1, 1, sizeof(arenafit_resize), check_resize};
-  static const kind kSoftmax = {1, 1, sizeof(arenafit_softmax), check_softmax};
-  static const kind kQuantize = {1, 1, sizeof(arenafit_quantize), check_quantize};
-  static const kind kRequantize = {1, 1, sizeof(arenafit_rescale), check_requantize};
-  static const kind kFeed = {0, 0, sizeof(arenafit_feed), check_feed};
-  switch (id) {
-    case ARENAFIT_CONV_2D:
-      return &kConv;
-    case ARENAFIT_DEPTHWISE_CONV_2D:
-      return &kDepthwise;
-    case ARENAFIT_FULLY_CONNECTED:
-      return &kFullyConnected;
-    case ARENAFIT_MAX_POOL_2D:
-    case ARENAFIT_AVERAGE_POOL_2D:
-      return &kPool;
-    case ARENAFIT_GLOBAL_AVERAGE_POOL:
-    case ARENAFIT_GLOBAL_MAX_POOL:
-      return &kGlobalPool;
-    case ARENAFIT_MEAN:
-      return &kMean;
-    case ARENAFIT_ADD:
-    case ARENAFIT_SUB:
-    case ARENAFIT_MUL:
-      return &kArithmetic;
-    case ARENAFIT_CONCATENATION:
-      return &kConcatenation;
-    case ARENAFIT_PAD:
-      return &kPad;
-    case ARENAFIT_TABLE:
-      return &kTable;
-    case ARENAFIT_RESIZE_NEAREST_NEIGHBOR:
-      return &kResize;
-    case ARENAFIT_SOFTMAX:
-      return &kSoftmax;
-    case ARENAFIT_QUANTIZE:
-    case ARENAFIT_DEQUANTIZE:
-      return &kQuantize;
-    case ARENAFIT_REQUANTIZE:
-      return &kRequantize;
-    case ARENAFIT_FEED:
-      return &kFeed;
-    default:
-      return NULL;
-  }
 }
 
 /* Sums are for convolutions alone: what one makes of them, and of which it goes on. */
@@ -572,7 +254,8 @@ static status check_operator(const subject* self, uint32_t index) {
                    op->operands == 0 ? NULL : arenafit_operand(&self->parts, op, 0),
                    &self->parts.tensors[op->output]};
   const kind* own = kind_of_type(op->kind, it.y->type);
-  const kind* known = own != NULL ? own : kind_of(op->kind);
+  const kind* moves = arenafit_kind_of_move(op->kind);
+  const kind* known = own != NULL ? own : moves != NULL ? moves : arenafit_kind_of_s8(op->kind);
   if (known == NULL || op->operands < known->least || op->operands > known->most) {
     return ARENAFIT_SEGMENT_OPERATOR;
   }

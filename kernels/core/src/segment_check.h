@@ -1,4 +1,5 @@
-/* What the checks of programs share: a file for each type says what its operators may have. */
+/* What the checks of programs share: a file for each type, and one for what only moves or converts,
+ * say what operators may have. */
 #ifndef ARENAFIT_SEGMENT_CHECK_H_
 #define ARENAFIT_SEGMENT_CHECK_H_
 
@@ -34,8 +35,12 @@ typedef struct {
 } kind;
 
 /* NULL for kinds that a type has not. */
+const kind* arenafit_kind_of_s8(uint32_t id);
 const kind* arenafit_kind_of_f32(uint32_t id);
 const kind* arenafit_kind_of_s16(uint32_t id);
+
+/* NULL for kinds that neither move nor convert; these are the same for all types. */
+const kind* arenafit_kind_of_move(uint32_t id);
 
 /* Whether there are `bytes` bytes of data at an offset of the program. */
 int arenafit_is_data(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment);
@@ -60,6 +65,8 @@ static inline uint64_t elements(const arenafit_tensor* tensor) {
 static inline int is_between(int32_t value, int32_t low, int32_t high) {
   return value >= low && value <= high;
 }
+
+static inline int is_byte(int32_t value) { return is_between(value, INT8_MIN, INT8_MAX); }
 
 static inline int is_scale(int32_t multiplier, int32_t shift) {
   return multiplier >= 0 && is_between(shift, -31, 30);
