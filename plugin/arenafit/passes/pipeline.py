@@ -61,10 +61,16 @@ COSTLY_PASSES = frozenset(step.name for step in PIPELINE if step.costs_time)
 
 
 def copy_model(model: Model) -> Model:
-    """A copy that passes may rewrite freely; the constants' bytes are shared, not copied."""
-    shared = [t.buffer for subgraph in model.subgraphs for t in subgraph.tensors]
+    """A copy that passes may rewrite freely; what cannot change is shared: the constants' bytes,
+    and what there is for each channel, scales and the like."""
+    tensors = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors]
+    shared: list[object] = [tensor.buffer for tensor in tensors]
     shared += [entry.buffer for entry in model.metadata]
-    return copy.deepcopy(model, {id(buffer): buffer for buffer in shared if buffer is not None})
+    for tensor in tensors:
+        if (per_channel := tensor.quantization) is not None:
+            shared += [per_channel.scales, per_channel.zero_points]
+            shared += [v for v in per_channel.fields.values() if isinstance(v, tuple)]
+    return copy.deepcopy(model, {id(kept): kept for kept in shared if kept is not None})
 
 
 def run_passes(
