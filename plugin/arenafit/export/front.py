@@ -7,7 +7,7 @@ from arenafit.graph.model import Model, Operator, Subgraph, Tensor
 from arenafit.memory.build import clear_plan
 from arenafit.memory.lifetimes import called_subgraphs
 from arenafit.partial.cost import Costs
-from arenafit.passes import copy_model, run_passes
+from arenafit.passes import COSTLY_PASSES, copy_model, run_passes
 from arenafit.passes.rewrite import discard_unused
 
 __all__ = ["split_front"]
@@ -28,7 +28,7 @@ def split_front(model: Model) -> tuple[Model, Model]:
             calls others.
     """
     front = copy_model(model)
-    run_passes(front)
+    run_passes(front, COSTLY_PASSES)
     rest = copy_model(front)
     if any(called_subgraphs(op) for op in front.main.operators):
         raise ModelError("calls other subgraphs, so it cannot be split", "subgraph 0")

@@ -21,7 +21,7 @@ from arenafit.partial.program import Feed, Place, Program, ProgramTensor
 from arenafit.partial.rewrite import run
 from arenafit.partial.role import FEED, TYPES
 from arenafit.partial.search import best_cut
-from arenafit.passes import copy_model, run_passes
+from arenafit.passes import COSTLY_PASSES, copy_model, run_passes
 
 __all__ = ["FedPort", "Network", "Port", "SegmentCall", "make_network"]
 
@@ -101,7 +101,7 @@ def make_network(model: Model, cpu: str | None = None, feed_rows: bool = False) 
         raise ModelError("there is nothing to run", "subgraph 0")
     rules = overlap_rule("any"), scratch_rule("reference")
     if feed_rows or any(op.code.custom not in PROGRAM_OPERATORS for op in graph.operators):
-        run_passes(copy)
+        run_passes(copy, COSTLY_PASSES)  # no products with zero taps
         if feed_rows:
             feed_inputs(copy)
         _cut(copy, *rules, cpu)
