@@ -358,7 +358,7 @@ FAULTS = {
     ),
     "windows may lie before the image": Fault(
         "segment",
-        CORE / "segment_check.c",
+        CORE / "segment_check_shape.c",
         "pad <= (kernel - 1) * dilation",
         "pad >= 0",
         "division by zero",

@@ -134,39 +134,6 @@ static status check_tensors(const subject* self) {
 
 /* ---- operators ------------------------------------------------------------------------------ */
 
-/* One axis of a window: the first must reach the image, the last begin in it. A pooling window of
- * neighbouring pixels has one in the image then, wherever it is. */
-static int is_axis(int32_t size, int32_t out, int32_t kernel, int32_t stride, int32_t dilation,
-                   int32_t pad) {
-  return kernel >= 1 && stride >= 1 && dilation >= 1 &&
-         (int64_t)(kernel - 1) * dilation < ARENAFIT_MAX_REACH && pad <= (kernel - 1) * dilation &&
-         (int64_t)(out - 1) * stride - pad < size;
-}
-
-int arenafit_is_window(const call* it, const arenafit_window* window) {
-  return window->kernel_h <= ARENAFIT_MAX_TAPS &&
-         is_axis(it->x->rows, it->y->rows, window->kernel_h, window->stride_h, window->dilation_h,
-                 window->pad_h) &&
-         is_axis(it->x->width, it->y->width, window->kernel_w, window->stride_w, window->dilation_w,
-                 window->pad_w);
-}
-
-int arenafit_has_accumulator(const call* it) {
-  return arenafit_is_workspace(it->program, it->op->accumulator, it->y->channels * sizeof(int32_t),
-                               4);
-}
-
-int arenafit_are_operands_repeated(const call* it) {
-  for (uint32_t i = 0; i < 2; ++i) {
-    const arenafit_tensor* x = arenafit_operand(&it->program->parts, it->op, i);
-    if ((x->rows != 1 && x->rows != it->y->rows) || (x->width != 1 && x->width != it->y->width) ||
-        (x->channels != 1 && x->channels != it->y->channels)) {
-      return 0;
-    }
-  }
-  return 1;
-}
-
 /* Sums are for convolutions alone: what one makes of them, and of which it goes on. */
 static int are_bytes(const call* it) {
   for (uint32_t i = 0; i < it->op->operands; ++i) {

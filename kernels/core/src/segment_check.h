@@ -34,6 +34,15 @@ typedef struct {
   status (*check)(const call* it);
 } kind;
 
+/* Kinds that several types have, each with parameters and a check of its own; `check` is NULL where
+ * a type has not. */
+typedef struct {
+  kind conv, depthwise, fully_connected, pool, global_pool, mean, arithmetic;
+} common_kinds;
+
+/* The one of them with that number; NULL if there is none. */
+const kind* arenafit_common_kind(const common_kinds* kinds, uint32_t id);
+
 /* NULL for kinds that a type has not. */
 const kind* arenafit_kind_of_s8(uint32_t id);
 const kind* arenafit_kind_of_f32(uint32_t id);
@@ -48,9 +57,16 @@ int arenafit_is_data(const subject* self, uint32_t offset, uint64_t bytes, uint3
 /* Whether there are `bytes` bytes for rows or sums at an offset of the workspace. */
 int arenafit_is_workspace(const subject* self, uint32_t offset, uint64_t bytes, uint32_t alignment);
 
-/* Whether a window, from the operator's first operand to its output, has a tap in the image
- * wherever it is, if its taps are neighbours. */
-int arenafit_is_window(const call* it, const arenafit_window* window);
+/* What a convolution or fully connected layer has of the same in all types: its shapes, and its
+ * window if it has one. `weights`: how many there must be. */
+status arenafit_check_product(const call* it, const arenafit_window* window, uint32_t groups,
+                              uint64_t* weights);
+
+/* The same of a pooling window. */
+status arenafit_check_pool(const call* it, const arenafit_window* window);
+
+/* The same of what goes over the whole image. */
+status arenafit_check_reduction(const call* it);
 
 /* Whether there are sums of an operator that needs them. */
 int arenafit_has_accumulator(const call* it);

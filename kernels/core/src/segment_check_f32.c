@@ -15,64 +15,38 @@ static status check_data(const call* it, const arenafit_conv_f32* params, uint64
              : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
-static status check_conv_2d(const call* it) {
+static status check_product(const call* it) {
   const arenafit_conv_f32* params = it->params;
-  const arenafit_window* window = &params->window;
-  const uint32_t groups = params->groups;
-  if (groups == 0 || it->x->channels % groups != 0 || it->y->channels % groups != 0) {
-    return ARENAFIT_SEGMENT_SHAPE;
+  uint64_t weights = 0;
+  const status found = arenafit_check_product(it, &params->window, params->groups, &weights);
+  if (found != ARENAFIT_SEGMENT_OK) {
+    return found;
   }
-  if (!arenafit_is_window(it, window)) {
+  const int is_fully_connected = it->op->kind == ARENAFIT_FULLY_CONNECTED;
+  if (is_fully_connected && it->x->rows > 1 && !arenafit_has_accumulator(it)) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
-  const uint64_t filter =
-      (uint64_t)window->kernel_h * window->kernel_w * (it->x->channels / groups);
-  return check_data(it, params, filter * it->y->channels);
-}
-
-static status check_depthwise_conv_2d(const call* it) {
-  const arenafit_conv_f32* params = it->params;
-  const arenafit_window* window = &params->window;
-  if (params->groups != 1 || it->y->channels % it->x->channels != 0) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  if (!arenafit_is_window(it, window)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  return check_data(it, params, (uint64_t)window->kernel_h * window->kernel_w * it->y->channels);
-}
-
-static status check_fully_connected(const call* it) {
-  const arenafit_conv_f32* params = it->params;
-  if (params->groups != 1 || !is_pixel(it->y, it->y->channels)) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  if (it->x->rows > 1 && !arenafit_has_accumulator(it)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  return check_data(it, params, elements(it->x) * it->y->channels);
+  return check_data(it, params, weights);
 }
 
 static status check_pool(const call* it) {
   const arenafit_pool_f32* params = it->params;
-  if (it->x->channels != it->y->channels) {
-    return ARENAFIT_SEGMENT_SHAPE;
+  const status found = arenafit_check_pool(it, &params->window);
+  if (found != ARENAFIT_SEGMENT_OK) {
+    return found;
   }
-  return arenafit_is_window(it, &params->window) && params->window.dilation_h == 1 &&
-                 params->window.dilation_w == 1 && is_range(params->clamp_min, params->clamp_max)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
+  return is_range(params->clamp_min, params->clamp_max) ? ARENAFIT_SEGMENT_OK
+                                                        : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
 static status check_reduction(const call* it) {
   const arenafit_pool_f32* params = it->params;
-  if (!is_pixel(it->y, it->x->channels)) {
-    return ARENAFIT_SEGMENT_SHAPE;
+  const status found = arenafit_check_reduction(it);
+  if (found != ARENAFIT_SEGMENT_OK) {
+    return found;
   }
-  return (uint64_t)it->x->rows * it->x->width <= ARENAFIT_MAX_REDUCED &&
-                 is_range(params->clamp_min, params->clamp_max) && arenafit_has_accumulator(it)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
+  return is_range(params->clamp_min, params->clamp_max) ? ARENAFIT_SEGMENT_OK
+                                                        : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
 static status check_arithmetic(const call* it) {
@@ -96,37 +70,23 @@ static status check_leaky_relu(const call* it) {
 }
 
 const kind* arenafit_kind_of_f32(uint32_t id) {
-  static const kind kConv = {1, 1, sizeof(arenafit_conv_f32), check_conv_2d};
-  static const kind kDepthwise = {1, 1, sizeof(arenafit_conv_f32), check_depthwise_conv_2d};
-  static const kind kFullyConnected = {1, 1, sizeof(arenafit_conv_f32), check_fully_connected};
-  static const kind kPool = {1, 1, sizeof(arenafit_pool_f32), check_pool};
-  static const kind kGlobalPool = {1, 1, sizeof(arenafit_pool_f32), check_reduction};
-  static const kind kArithmetic = {2, 2, sizeof(arenafit_range_f32), check_arithmetic};
+  static const common_kinds kCommon = {
+      .conv = {1, 1, sizeof(arenafit_conv_f32), check_product},
+      .depthwise = {1, 1, sizeof(arenafit_conv_f32), check_product},
+      .fully_connected = {1, 1, sizeof(arenafit_conv_f32), check_product},
+      .pool = {1, 1, sizeof(arenafit_pool_f32), check_pool},
+      .global_pool = {1, 1, sizeof(arenafit_pool_f32), check_reduction},
+      .arithmetic = {2, 2, sizeof(arenafit_range_f32), check_arithmetic},
+  };
   static const kind kClamp = {1, 1, sizeof(arenafit_range_f32), check_clamp};
   static const kind kLeakyRelu = {1, 1, sizeof(arenafit_leaky_relu_f32), check_leaky_relu};
   switch (id) {
-    case ARENAFIT_CONV_2D:
-      return &kConv;
-    case ARENAFIT_DEPTHWISE_CONV_2D:
-      return &kDepthwise;
-    case ARENAFIT_FULLY_CONNECTED:
-      return &kFullyConnected;
-    case ARENAFIT_MAX_POOL_2D:
-    case ARENAFIT_AVERAGE_POOL_2D:
-      return &kPool;
-    case ARENAFIT_GLOBAL_AVERAGE_POOL:
-    case ARENAFIT_GLOBAL_MAX_POOL:
-      return &kGlobalPool;
-    case ARENAFIT_ADD:
-    case ARENAFIT_SUB:
-    case ARENAFIT_MUL:
-      return &kArithmetic;
     case ARENAFIT_CLAMP:
       return &kClamp;
     case ARENAFIT_LEAKY_RELU:
       return &kLeakyRelu;
     default:
-      return NULL;
+      return arenafit_common_kind(&kCommon, id);
   }
 }
 

@@ -45,73 +45,47 @@ static status check_conv_data(const call* it, uint64_t weights, int inside) {
   return ARENAFIT_SEGMENT_OK;
 }
 
-static status check_conv_2d(const call* it) {
+static status check_product(const call* it) {
   const arenafit_conv* params = it->params;
-  const uint32_t groups = params->groups;
   if (it->op->operands == 2) {
     const arenafit_tensor* sums = arenafit_operand(&it->program->parts, it->op, 1);
     if (sums->type != ARENAFIT_TENSOR_S32 || !is_same(sums, it->y)) {
       return ARENAFIT_SEGMENT_SHAPE;
     }
   }
-  if (groups == 0 || it->x->channels % groups != 0 || it->y->channels % groups != 0) {
-    return ARENAFIT_SEGMENT_SHAPE;
+  uint64_t weights = 0;
+  const status found = arenafit_check_product(it, &params->window, params->groups, &weights);
+  if (found != ARENAFIT_SEGMENT_OK) {
+    return found;
   }
-  if (!arenafit_is_window(it, &params->window)) {
+  const int is_fully_connected = it->op->kind == ARENAFIT_FULLY_CONNECTED;
+  if (is_fully_connected && it->x->rows > 1 && !arenafit_has_accumulator(it)) {
     return ARENAFIT_SEGMENT_PARAMETERS;
   }
-  const uint64_t filter =
-      (uint64_t)params->window.kernel_h * params->window.kernel_w * (it->x->channels / groups);
-  return check_conv_data(it, filter * it->y->channels, is_inside(it, &params->window));
-}
-
-static status check_depthwise_conv_2d(const call* it) {
-  const arenafit_conv* params = it->params;
-  if (params->groups != 1 || it->y->channels % it->x->channels != 0) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  if (!arenafit_is_window(it, &params->window)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  const uint64_t filter = (uint64_t)params->window.kernel_h * params->window.kernel_w;
-  return check_conv_data(it, filter * it->y->channels, is_inside(it, &params->window));
-}
-
-static status check_fully_connected(const call* it) {
-  const arenafit_conv* params = it->params;
-  if (params->groups != 1 || !is_pixel(it->y, it->y->channels)) {
-    return ARENAFIT_SEGMENT_SHAPE;
-  }
-  if (it->x->rows > 1 && !arenafit_has_accumulator(it)) {
-    return ARENAFIT_SEGMENT_PARAMETERS;
-  }
-  return check_conv_data(it, elements(it->x) * it->y->channels, 1);
+  return check_conv_data(it, weights, is_fully_connected || is_inside(it, &params->window));
 }
 
 static status check_pool(const call* it) {
   const arenafit_pool* params = it->params;
-  if (it->x->channels != it->y->channels) {
-    return ARENAFIT_SEGMENT_SHAPE;
+  const status found = arenafit_check_pool(it, &params->window);
+  if (found != ARENAFIT_SEGMENT_OK) {
+    return found;
   }
-  return arenafit_is_window(it, &params->window) && params->window.dilation_h == 1 &&
-                 params->window.dilation_w == 1 && is_clamp(params->clamp_min, params->clamp_max)
-             ? ARENAFIT_SEGMENT_OK
-             : ARENAFIT_SEGMENT_PARAMETERS;
+  return is_clamp(params->clamp_min, params->clamp_max) ? ARENAFIT_SEGMENT_OK
+                                                        : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
 static status check_reduction(const call* it) {
   const arenafit_pool* pool = it->params;
   const arenafit_mean* mean = it->params;
-  if (!is_pixel(it->y, it->x->channels)) {
-    return ARENAFIT_SEGMENT_SHAPE;
+  const status found = arenafit_check_reduction(it);
+  if (found != ARENAFIT_SEGMENT_OK) {
+    return found;
   }
-  /* Sums of bytes, and half of their number, must stay in range: they are divided by it. */
-  const int fits = (uint64_t)it->x->rows * it->x->width <= ARENAFIT_MAX_REDUCED;
   const int right = it->op->kind == ARENAFIT_MEAN
                         ? is_scale(mean->multiplier, mean->shift) && is_byte(mean->output_offset)
                         : is_clamp(pool->clamp_min, pool->clamp_max);
-  return fits && right && arenafit_has_accumulator(it) ? ARENAFIT_SEGMENT_OK
-                                                       : ARENAFIT_SEGMENT_PARAMETERS;
+  return right ? ARENAFIT_SEGMENT_OK : ARENAFIT_SEGMENT_PARAMETERS;
 }
 
 static status check_arithmetic(const call* it) {
@@ -146,39 +120,23 @@ static status check_softmax(const call* it) {
 }
 
 const kind* arenafit_kind_of_s8(uint32_t id) {
-  static const kind kConv = {1, 2, sizeof(arenafit_conv), check_conv_2d};
-  static const kind kDepthwise = {1, 1, sizeof(arenafit_conv), check_depthwise_conv_2d};
-  static const kind kFullyConnected = {1, 1, sizeof(arenafit_conv), check_fully_connected};
-  static const kind kPool = {1, 1, sizeof(arenafit_pool), check_pool};
-  static const kind kGlobalPool = {1, 1, sizeof(arenafit_pool), check_reduction};
-  static const kind kMean = {1, 1, sizeof(arenafit_mean), check_reduction};
-  static const kind kArithmetic = {2, 2, sizeof(arenafit_arithmetic), check_arithmetic};
+  static const common_kinds kCommon = {
+      .conv = {1, 2, sizeof(arenafit_conv), check_product},
+      .depthwise = {1, 1, sizeof(arenafit_conv), check_product},
+      .fully_connected = {1, 1, sizeof(arenafit_conv), check_product},
+      .pool = {1, 1, sizeof(arenafit_pool), check_pool},
+      .global_pool = {1, 1, sizeof(arenafit_pool), check_reduction},
+      .mean = {1, 1, sizeof(arenafit_mean), check_reduction},
+      .arithmetic = {2, 2, sizeof(arenafit_arithmetic), check_arithmetic},
+  };
   static const kind kTable = {1, 1, 256, check_table};
   static const kind kSoftmax = {1, 1, sizeof(arenafit_softmax), check_softmax};
   switch (id) {
-    case ARENAFIT_CONV_2D:
-      return &kConv;
-    case ARENAFIT_DEPTHWISE_CONV_2D:
-      return &kDepthwise;
-    case ARENAFIT_FULLY_CONNECTED:
-      return &kFullyConnected;
-    case ARENAFIT_MAX_POOL_2D:
-    case ARENAFIT_AVERAGE_POOL_2D:
-      return &kPool;
-    case ARENAFIT_GLOBAL_AVERAGE_POOL:
-    case ARENAFIT_GLOBAL_MAX_POOL:
-      return &kGlobalPool;
-    case ARENAFIT_MEAN:
-      return &kMean;
-    case ARENAFIT_ADD:
-    case ARENAFIT_SUB:
-    case ARENAFIT_MUL:
-      return &kArithmetic;
     case ARENAFIT_TABLE:
       return &kTable;
     case ARENAFIT_SOFTMAX:
       return &kSoftmax;
     default:
-      return NULL;
+      return arenafit_common_kind(&kCommon, id);
   }
 }
