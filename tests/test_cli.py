@@ -249,6 +249,24 @@ def test_starting_up_imports_nothing_heavy() -> None:
     assert found.stdout.splitlines()[-1] == "[]"
 
 
+@needs_tflm
+def test_unmodified_tflm_needs_nothing_of_the_search_for_segments(
+    model_file: Path, tmp_path: Path
+) -> None:
+    loaded = {}
+    for runtime in ("stock", "arenafit"):
+        code = (
+            "import sys, arenafit.cli as c\n"
+            f"c.main(['optimize', {str(model_file)!r}, '-o', {str(tmp_path / 'o.tflite')!r},"
+            f" '--runtime', {runtime!r}, '--no-verify'])\n"
+            "print('arenafit.partial.cost' in sys.modules)"
+        )
+        command = [sys.executable, "-c", code]
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        loaded[runtime] = found.stdout.splitlines()[-1]
+    assert loaded == {"stock": "False", "arenafit": "True"}
+
+
 # -- files that are not what they claim ---------------------------------------------------
 
 

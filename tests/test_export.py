@@ -16,8 +16,8 @@ from arenafit.errors import ModelError
 from arenafit.export import Network, c_files, export, make_network
 from arenafit.graph import DType, Model, load, save
 from arenafit.graph.model import Buffer, Quantization
-from arenafit.partial import partial_model
 from arenafit.partial.encoding import decode, encode
+from arenafit.partial.model import partial_model
 from arenafit.partial.program import Place, Program
 from arenafit.passes import copy_model, run_passes
 from arenafit.runtime.inputs import stimuli

@@ -17,8 +17,8 @@ from arenafit.errors import ModelError
 from arenafit.export import Network, export, make_network
 from arenafit.graph import DType, load, save
 from arenafit.memory.problem import align
-from arenafit.partial import partial_model
 from arenafit.partial.encoding import decode
+from arenafit.partial.model import partial_model
 from arenafit.runtime.inputs import stimuli
 from support.builder import GraphBuilder
 from support.native import C_FLAGS, compile_shared

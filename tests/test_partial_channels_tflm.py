@@ -10,7 +10,8 @@ import pytest
 import arenafit
 from arenafit.candidates import overlap_rule, predict_head, scratch_rule
 from arenafit.graph import Model, load, save
-from arenafit.partial import Partial, Splits, partial_model
+from arenafit.partial.cost import Splits
+from arenafit.partial.model import Partial, partial_model
 from arenafit.passes import copy_model
 from arenafit.report.figures import Report
 from arenafit.runtime import Session, available

@@ -13,8 +13,9 @@ from arenafit.errors import ModelError
 from arenafit.graph import Buffer, Model, Tensor, load, save
 from arenafit.graph.custom import PARTIAL_CONV_2D, SEGMENT
 from arenafit.memory.access import overlaps
-from arenafit.partial import partial_conv, partial_model
+from arenafit.partial import partial_conv
 from arenafit.partial.encoding import decode, encode
+from arenafit.partial.model import partial_model
 from arenafit.partial.program import Conv, Program, TensorType
 from arenafit.passes import copy_model
 from arenafit.runtime import Session, available

@@ -14,9 +14,9 @@ from arenafit.errors import CheckFailed
 from arenafit.graph import Model, load, save
 from arenafit.memory.checker import check_plan
 from arenafit.memory.problem import Bytes
-from arenafit.partial import partial_model
 from arenafit.partial.cost import Costs, Step
 from arenafit.partial.fastest import fastest
+from arenafit.partial.model import partial_model
 from arenafit.partial.search import best_cut
 from arenafit.report.figures import Report
 from arenafit.report.text import format_report

@@ -15,9 +15,9 @@ from arenafit.memory.access import overlaps
 from arenafit.memory.build import model_problem
 from arenafit.memory.placement import solve_stock
 from arenafit.memory.scratch import scratch_requests
-from arenafit.partial import partial_model
 from arenafit.partial.encoding import decode, encode
 from arenafit.partial.lower import lower
+from arenafit.partial.model import partial_model
 from arenafit.partial.program import DISJOINT
 from support.builder import GraphBuilder
 from support.partial import MODELS, cleaned, each_model, streamed
@@ -95,7 +95,7 @@ def test_within_a_limit_the_plan_is_faster():
 
 
 def test_the_search_tells_how_far_it_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("arenafit.partial._TELL_EVERY", 0)
+    monkeypatch.setattr("arenafit.partial.model._TELL_EVERY", 0)
     model, lines = cleaned(load((MODELS / "resnet8_cifar.tflite").read_bytes())), []
     done = partial_model(
         model, overlap_rule("reference"), scratch_rule("reference"), progress=lines.append

@@ -12,8 +12,8 @@ from arenafit.candidates import predict_head
 from arenafit.errors import ModelError
 from arenafit.graph import Buffer, Model, save
 from arenafit.graph.custom import SEGMENT
-from arenafit.partial import Partial
 from arenafit.partial.encoding import decode, encode
+from arenafit.partial.model import Partial
 from arenafit.partial.program import Conv, Program
 from arenafit.runtime import Session, available
 from support.native import compiler

@@ -21,7 +21,7 @@ from arenafit.candidates import overlap_rule, predict_head, scratch_rule
 from arenafit.graph import Model, load, save
 from arenafit.memory.build import apply_placement, model_problem
 from arenafit.memory.placement import solve_stock
-from arenafit.partial import partial_model
+from arenafit.partial.model import partial_model
 from arenafit.passes import run_passes
 
 __all__ = ["main"]

@@ -168,7 +168,8 @@ def _segmented(work: Work, ordered: Model, limit: Bytes | None) -> _Segmented | 
 
     Slices of channels take flash: as many as leave the file within 5 % of what it was.
     """
-    from arenafit.partial import Splits, partial_model
+    from arenafit.partial.cost import Splits
+    from arenafit.partial.model import partial_model
 
     disable = work.options.disable
     splits = Splits("rows" not in disable, "channels" not in disable)

@@ -17,9 +17,9 @@ from arenafit.candidates import overlap_rule, scratch_rule
 from arenafit.graph import Model, Tensor, load, save
 from arenafit.memory.build import apply_placement, model_problem
 from arenafit.memory.placement import solve_stock
-from arenafit.partial import Partial, partial_model
 from arenafit.partial.channels import Chain, find_chain
 from arenafit.partial.cost import Costs, Splits
+from arenafit.partial.model import Partial, partial_model
 from arenafit.partial.roles import role
 from arenafit.partial.rows import Demand, RowGraph, RowOperator, RowTensor, Window
 from arenafit.passes import copy_model, run_passes
