@@ -1,19 +1,7 @@
+#include "row_arithmetic.h"
 #include "arenafit/quant.h"
 #include "arenafit/rows.h"
 #include "row_simd.h"
-
-/* How far to go in an operand for a channel and, besides, for a pixel: 0 where it is repeated. */
-typedef struct {
-  int32_t channel, pixel;
-} strides;
-
-static strides strides_of(const arenafit_tensor* input) {
-  const int32_t channel = input->channels != 1, pixel = input->width != 1;
-  return (strides){channel, pixel * input->channels - channel * input->channels};
-}
-
-/* What is done with two numbers. */
-typedef enum { kAdd, kSub, kMul } operation;
 
 /* ---- any numbers ----------------------------------------------------------------------------- */
 

@@ -1,22 +1,10 @@
 #include <stddef.h>
 
 #include "arenafit/rows_f32.h"
+#include "row_arithmetic.h"
 #include "row_f32.h"
 
 #ifndef ARENAFIT_NO_F32
-
-/* How far to go in an operand for a channel and, besides, for a pixel: 0 where it is repeated. */
-typedef struct {
-  int32_t channel, pixel;
-} strides;
-
-static strides strides_of(const arenafit_tensor* input) {
-  const int32_t channel = input->channels != 1, pixel = input->width != 1;
-  return (strides){channel, pixel * input->channels - channel * input->channels};
-}
-
-/* What is done with two numbers. */
-typedef enum { kAdd, kSub, kMul } operation;
 
 static float combine(operation what, float a, float b) {
   return what == kAdd ? a + b : what == kSub ? a - b : a * b;

@@ -1,20 +1,8 @@
 #include "arenafit/quant.h"
 #include "arenafit/rows_s16.h"
+#include "row_arithmetic.h"
 
 #ifndef ARENAFIT_NO_S16
-
-/* How far to go in an operand for a channel and, besides, for a pixel: 0 where it is repeated. */
-typedef struct {
-  int32_t channel, pixel;
-} strides;
-
-static strides strides_of(const arenafit_tensor* input) {
-  const int32_t channel = input->channels != 1, pixel = input->width != 1;
-  return (strides){channel, pixel * input->channels - channel * input->channels};
-}
-
-/* What is done with two numbers. */
-typedef enum { kAdd, kSub, kMul } operation;
 
 /* One operand's share of a sum. */
 static uint32_t scale(const arenafit_arithmetic* params, int32_t which, int32_t x) {
