@@ -18,16 +18,13 @@ from arenafit.partial.roles import role
 from arenafit.runtime import available
 from support.builder import GraphBuilder
 from support.segment import Runner, check, program_of, same_as_tflm
-from support.windows import windows
+from support.windows import ACTIVATIONS, EXTENTS, SEEDS, windows
 from test_segment_programs import changed_operator
 from test_segment_runs import NETWORKS, attention, branches, classifier, plain, residual, tall
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs the tflite-micro wheel")
 
-ACTIVATIONS = st.sampled_from(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
 CHANNELS = st.integers(1, 9)
-EXTENTS = st.integers(1, 9)
-SEEDS = st.integers(0, 999)
 IMAGES = st.tuples(st.just(1), EXTENTS, EXTENTS, CHANNELS)
 
 
@@ -69,32 +66,6 @@ def test_depthwise_convolution_is_that_of_tflm(w, depth, multiplier, activation,
     g.output(g.depthwise(x, w.kernel, w.stride, padding, activation, w.dilation, multiplier))
     assert same_as_tflm(g.model(), seed=seed)
     assert role(narrowed(g.model()).main.operators[0]) is None  # TFLM reads 64 bits all the same
-
-
-@given(
-    windows(dilation=1, batches=1), CHANNELS, st.sampled_from(["MAX", "AVERAGE"]), ACTIVATIONS,
-    SEEDS,
-)  # fmt: skip
-def test_pooling_is_that_of_tflm(w, channels, kind, activation, seed):
-    g = builder(seed)
-    padding = "SAME" if w.same else "VALID"
-    x = g.input((1, *w.size, channels))
-    g.output(g.pool(x, w.kernel, w.stride, padding, kind, activation))
-    assert same_as_tflm(g.model(), seed=seed)
-
-
-@given(IMAGES, st.sampled_from(["MAX", "AVERAGE"]), ACTIVATIONS, SEEDS)
-def test_global_pooling_is_that_of_tflm(shape, kind, activation, seed):
-    g = builder(seed)
-    g.output(g.pool(g.input(shape), shape[1:3], 1, "VALID", kind, activation))
-    assert same_as_tflm(g.model(), seed=seed)
-
-
-@given(IMAGES, st.booleans(), SEEDS)
-def test_mean_over_rows_and_columns_is_that_of_tflm(shape, keep_dims, seed):
-    g = builder(seed)
-    g.output(g.mean(g.input(shape), (1, 2), keep_dims))
-    assert same_as_tflm(g.model(), seed=seed)
 
 
 @given(IMAGES, CHANNELS, ACTIVATIONS, st.booleans(), SEEDS)

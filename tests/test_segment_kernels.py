@@ -14,12 +14,9 @@ from arenafit.partial.roles_moving import nearest
 from support.builder import GraphBuilder
 from support.native import C_FLAGS, ROOT, compile_shared
 from support.segment import program_of, same_as_tflm
-from support.windows import Window, windows
+from support.windows import ACTIVATIONS, EXTENTS, SEEDS, Window, windows
 
-ACTIVATIONS = st.sampled_from(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
 CHANNELS = st.one_of(st.integers(1, 6), st.sampled_from([8, 15, 16, 17, 33]))
-EXTENTS = st.integers(1, 9)
-SEEDS = st.integers(0, 999)
 IMAGES = st.tuples(st.just(1), EXTENTS, EXTENTS, CHANNELS)
 
 

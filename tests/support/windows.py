@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from support.trace_ops import same_padding, valid_extent
 
-__all__ = ["Window", "windows"]
+__all__ = ["ACTIVATIONS", "EXTENTS", "SEEDS", "Window", "windows"]
+
+ACTIVATIONS = st.sampled_from(["NONE", "RELU", "RELU6", "RELU_N1_TO_1"])
+EXTENTS = st.integers(1, 9)
+SEEDS = st.integers(0, 999)
 
 Pair = tuple[int, int]
 
