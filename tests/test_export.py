@@ -20,16 +20,13 @@ from arenafit.partial.encoding import decode, encode
 from arenafit.partial.model import partial_model
 from arenafit.partial.program import Place, Program
 from arenafit.passes import copy_model, run_passes
-from arenafit.runtime.inputs import stimuli
 from support.builder import GraphBuilder
+from support.exported import MODELS, compile_files, run_in_arena, steps_and_outputs, write
 from support.native import C_FLAGS, compile_shared
-from support.rewriting import tflm
 from support.segment import SOURCES, aligned
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
 SMALL = ("lenet5_28", "ds_cnn_kws", "resnet8_cifar")
 LARGE = ("mobilenet_v1_025_96", "branching_cell_64")
-GUARD = 64
 
 Array = npt.NDArray[Any]
 
@@ -49,38 +46,24 @@ class Exported:
         return status
 
     def run(self, inputs: Sequence[Array]) -> list[bytes]:
-        """The outputs, in an arena of just the bytes that it asks for, of any content."""
-        arena = aligned(self.network.arena + GUARD, fill=0x5A)
-        for port, value in zip(self.network.inputs, inputs, strict=True):
-            assert port.size == value.nbytes
-            arena[port.offset : port.offset + port.size] = value.ravel().view(np.uint8)
-        self.library[f"{self.name}_run"](ctypes.c_void_p(arena.ctypes.data))
-        assert (arena[self.network.arena :] == 0x5A).all(), "wrote behind the arena"
-        return [bytes(arena[p.offset : p.offset + p.size]) for p in self.network.outputs]
+        def run(arena: Array) -> None:
+            for port, value in zip(self.network.inputs, inputs, strict=True):
+                assert port.size == value.nbytes
+                arena[port.offset : port.offset + port.size] = value.ravel().view(np.uint8)
+            self.library[f"{self.name}_run"](ctypes.c_void_p(arena.ctypes.data))
 
-
-def write(files: dict[str, str], folder: Path) -> Path:
-    """The files, in `folder`; returns the source."""
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="ascii")
-    (source,) = folder.glob("*.c")
-    return source
+        return run_in_arena(self.network, run)
 
 
 def compiled(data: bytes, folder: Path, name: str = "net") -> Exported:
-    source = write(export(data, name), folder)
-    library = compile_shared([source, *SOURCES], *C_FLAGS, "-Wpedantic")
+    library = compile_files(export(data, name), folder)
+    (source,) = folder.glob("*.c")
     return Exported(make_network(load(data)), library, source.stem)
 
 
 def expect_the_bytes_of_tflm(exported: Exported, original: bytes, count: int = 3) -> None:
     assert exported.check() == 0
-    steps = [s.steps[0] for s in stimuli(tflm().describe(original), count)]
-    expected = [
-        [np.asarray(value).tobytes() for value in outputs]
-        for outputs in tflm().run(original, steps)
-    ]
-    assert len({outputs[0] for outputs in expected}) > 1
+    steps, expected = steps_and_outputs(original, count)
     assert [exported.run(step) for step in steps] == expected
 
 

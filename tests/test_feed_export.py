@@ -21,15 +21,14 @@ from arenafit.partial.encoding import decode
 from arenafit.partial.model import partial_model
 from arenafit.runtime.inputs import stimuli
 from support.builder import GraphBuilder
+from support.exported import MODELS, compile_files, run_in_arena, steps_and_outputs
 from support.native import C_FLAGS, compile_shared
 from support.rewriting import tflm
-from support.segment import SOURCES, STATUS, Rows, aligned
+from support.segment import SOURCES, STATUS, Rows
 from support.zoo import zoo_model
 from test_segment_runs import model_of, two_inputs
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
 SMALL = ("lenet5_28", "ds_cnn_kws", "resnet8_cifar", "mobilenet_v1_025_96")
-GUARD = 64
 
 Array = npt.NDArray[Any]
 
@@ -42,21 +41,18 @@ class Exported:
     library: ctypes.CDLL
 
     def run(self, rows: Rows | None, status: str = "OK") -> list[bytes]:
-        """The outputs, in an arena of just the bytes that it asks for, of any content."""
-        arena = aligned(self.network.arena + GUARD, fill=0x5A)
-        at = ctypes.c_void_p(arena.ctypes.data)
-        assert STATUS[self.library.net_check(at)] == "OK"
-        source = None if rows is None else rows.source()
-        ended = self.library.net_run(at, None if source is None else ctypes.byref(source))
-        assert STATUS[ended] == status
-        assert (arena[self.network.arena :] == 0x5A).all(), "wrote behind the arena"
-        return [bytes(arena[p.offset : p.offset + p.size]) for p in self.network.outputs]
+        def run(arena: Array) -> None:
+            at = ctypes.c_void_p(arena.ctypes.data)
+            assert STATUS[self.library.net_check(at)] == "OK"
+            source = None if rows is None else rows.source()
+            ended = self.library.net_run(at, None if source is None else ctypes.byref(source))
+            assert STATUS[ended] == status
+
+        return run_in_arena(self.network, run)
 
 
 def compiled(data: bytes, folder: Path) -> Exported:
-    for name, text in export(data, "net", feed_rows=True).items():
-        (folder / name).write_text(text, encoding="ascii")
-    library = compile_shared([folder / "net.c", *SOURCES], *C_FLAGS, "-Wpedantic")
+    library = compile_files(export(data, "net", feed_rows=True), folder)
     return Exported(make_network(load(data), feed_rows=True), library)
 
 
@@ -66,11 +62,7 @@ def rows_of(inputs: Sequence[Array]) -> Rows:
 
 def expect_the_bytes_of_tflm(data: bytes, folder: Path, count: int = 3) -> Exported:
     exported = compiled(data, folder)
-    steps = [s.steps[0] for s in stimuli(tflm().describe(data), count)]
-    expected = [
-        [np.asarray(value).tobytes() for value in outputs] for outputs in tflm().run(data, steps)
-    ]
-    assert len({outputs[0] for outputs in expected}) > 1
+    steps, expected = steps_and_outputs(data, count)
     assert [exported.run(rows_of(step)) for step in steps] == expected
     return exported
 
