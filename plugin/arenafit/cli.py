@@ -103,10 +103,8 @@ up, and "order of steps" is what choosing the next one takes. All lines add up t
 As C, nothing is in the arena's tail: all but constants and stack is in the head. Flash is what the
 network adds to your firmware: programs (weights, biases, multipliers), and the kernels that it needs.
 
-DIR is TFLM's source tree, in which its own Makefile has made a library, as with
-  make -f tensorflow/lite/micro/tools/make/Makefile TARGET=cortex_m_generic \\
-      TARGET_ARCH=cortex-m4+fp BUILD_TYPE=release_with_logs OPTIMIZED_KERNEL_DIR=cmsis_nn microlite
-Nothing in it is changed.
+DIR is a source tree of TFLM in which your own build, with TFLM's Makefile, has made a library for that
+CPU. BUILD_TYPE=release_with_logs keeps what figures by operator need. Nothing in it is changed.
 
 Needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm, with --tflm also
 libstdc++-arm-none-eabi-newlib; says so where they are missing.
